@@ -1,0 +1,68 @@
+"""Fixtures and settings that every test shares: databases on both engines, and how hard hypothesis tries.
+
+A test that touches a database asks for `database_url` and so runs twice, on SQLite and on a real PostgreSQL.
+"""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.databases import PostgresDatabases, SqliteDatabases, postgres_server
+
+# `make soak` sets IDLEFEE_TESTS=soak. CI repeats the same examples every time, so that a red run means a
+# change in the code; a developer's runs keep looking for new ones.
+settings.register_profile(
+    "everyday", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "ci", settings.get_profile("everyday"), derandomize=True, database=None, print_blob=True
+)
+settings.register_profile("soak", settings.get_profile("everyday"), max_examples=5_000)
+settings.load_profile(os.environ.get("IDLEFEE_TESTS") or ("ci" if os.environ.get("CI") else "everyday"))
+
+ENGINES = ["sqlite", "postgresql"]
+
+
+@pytest.fixture(scope="session")
+def postgres_databases() -> Iterator[PostgresDatabases]:
+    """One PostgreSQL server a test process, started when the first test asks for it."""
+    with postgres_server() as url:
+        yield PostgresDatabases(url)
+
+
+@pytest.fixture(scope="session")
+def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabases:
+    return SqliteDatabases(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture
+def postgres_url(postgres_databases: PostgresDatabases) -> Iterator[str]:
+    """A migrated PostgreSQL database of this test alone."""
+    with postgres_databases.migrated() as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite_url(sqlite_databases: SqliteDatabases) -> Iterator[str]:
+    """A migrated SQLite database of this test alone."""
+    with sqlite_databases.migrated() as url:
+        yield url
+
+
+@pytest.fixture(params=ENGINES)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A migrated database of this test alone, on each engine in turn."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
+
+
+@pytest.fixture(params=ENGINES)
+def empty_database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database without a table, on each engine in turn: for tests of the migrations themselves."""
+    databases = request.getfixturevalue(
+        "sqlite_databases" if request.param == "sqlite" else "postgres_databases"
+    )
+    with databases.empty() as url:
+        yield url
