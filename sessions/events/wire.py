@@ -161,7 +161,7 @@ class SessionEvent(BaseModel):
         return None if self.sent_at is None or self.replayed else arrived_at_s - self.sent_at
 
     def as_event(self, arrived_at_s: int | None, token: str | None) -> Event:
-        """The fact for the fold: `arrived_at_s` is its *first* arrival (None: imported), `token` a surrogate."""
+        """The fact for the fold. `arrived_at_s`: *first* arrival (None: imported); `token`: a surrogate."""
         return Event(
             at=self.at,
             seq=self.seq,
