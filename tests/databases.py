@@ -127,7 +127,7 @@ def postgres_server(
     try:
         programs = _reachable(programs or find_programs(), home, user)
         if user is not None:
-            shutil.chown(home, user)
+            subprocess.run(["chown", "-R", user, home], check=True)
         _initialise(programs, home, user, durable)
         options = {**({} if durable else FORGETFUL), "max_connections": "200", **(settings or {})}
         with (home / "log").open("wb") as log:

@@ -30,15 +30,14 @@ NOT_FOR_A_COMMIT = re.compile("|".join(map(re.escape, REGISTRIES + LOCAL_PATHS))
 
 def test_the_top_level_is_short() -> None:
     wrong = sorted({file.parts[0] for file in repository_files()} - TOP_LEVEL)
-    assert not wrong, (
-        f"at the top level: {', '.join(wrong)}. Move them into one of {', '.join(sorted(TOP_LEVEL))}"
-    )
+    assert not wrong, f"at the top level: {', '.join(wrong)}. Move them into one of {', '.join(sorted(TOP_LEVEL))}"
 
 
 def test_no_file_outgrows_a_reader() -> None:
     lines = {
         file: (ROOT / file).read_text(encoding="utf-8").count("\n")
         for file in python_files(*PACKAGES, "tests")
+        if "migrations" not in file.parts  # a record of what was done, in one piece
     }
     wrong = [
         f"{file} has {count} lines, over {MOST_LINES}: make it a folder {file.with_suffix('')}/"
@@ -50,9 +49,7 @@ def test_no_file_outgrows_a_reader() -> None:
 
 def test_the_readme_is_read_to_its_end() -> None:
     count = (ROOT / "README.md").read_text(encoding="utf-8").count("\n")
-    assert count <= MOST_README_LINES, (
-        f"README.md has {count} lines, over {MOST_README_LINES}: move detail into docs/"
-    )
+    assert count <= MOST_README_LINES, f"README.md has {count} lines, over {MOST_README_LINES}: move detail into docs/"
 
 
 def test_no_file_names_a_package_registry_or_a_path_of_one_machine() -> None:
@@ -63,9 +60,7 @@ def test_no_file_names_a_package_registry_or_a_path_of_one_machine() -> None:
             continue  # pictures and the like
         for number, line in enumerate(content.decode("utf-8").splitlines(), start=1):
             if found := NOT_FOR_A_COMMIT.search(line):
-                wrong.append(
-                    f"{file}:{number} names {found.group()}: name the thing, not where this machine has it"
-                )
+                wrong.append(f"{file}:{number} names {found.group()}: name the thing, not where this machine has it")
     assert not wrong, "\n".join(wrong)
 
 
@@ -79,9 +74,7 @@ def test_a_lock_holds_names_versions_and_hashes_and_no_address(lock: str) -> Non
 
 def test_both_locks_agree() -> None:
     """`make install` and `make install-dev` share one .venv: a version named by both must be the same."""
-    run, dev = (
-        {m[1]: m[2] for m in PIN.finditer((ROOT / lock).read_text(encoding="utf-8"))} for lock in LOCKS
-    )
+    run, dev = ({m[1]: m[2] for m in PIN.finditer((ROOT / lock).read_text(encoding="utf-8"))} for lock in LOCKS)
     wrong = {name: (version, dev.get(name)) for name, version in run.items() if dev.get(name) != version}
     assert run
     assert not wrong, f"versions that differ: {wrong}: write both locks again with `make lock`"

@@ -54,7 +54,7 @@ def test_imports_point_one_way(package: str) -> None:
 @pytest.mark.parametrize("package", ["sessions", "billing"])
 def test_only_the_doors_know_an_http_server(package: str) -> None:
     wrong = [
-        f"{found.file}:{found.line} imports {found.module}: raise an error with values, map it to an answer in api"
+        f"{found.file}:{found.line} imports {found.module}: raise an error with values, map it in api"
         for file in python_files(package)
         for found in imports_of(file)
         if any(found.is_of(server) for server in HTTP_SERVERS)
@@ -65,7 +65,7 @@ def test_only_the_doors_know_an_http_server(package: str) -> None:
 @pytest.mark.parametrize("room", PURE)
 def test_a_pure_room_touches_no_database_and_no_clock(room: str) -> None:
     wrong = [
-        f"{found.file}:{found.line} imports {found.module}: let the caller fetch rows and time, and pass them in"
+        f"{found.file}:{found.line} imports {found.module}: let the caller pass in rows and time"
         for file in python_files(room.partition("/")[0])
         if is_in(file, room)
         for found in imports_of(file)
