@@ -36,13 +36,15 @@ class GracePolicy:
     min_resume_s: int = 120
 
     def __post_init__(self) -> None:
+        faults = []
         if self.grace_s < 0:
-            raise ValueError(f"grace_s must not be negative, but is {self.grace_s}")
-        if not self.grace_again_after_s >= self.min_resume_s > 0:
-            raise ValueError(
-                "grace_again_after_s >= min_resume_s > 0 must hold, "
-                f"but they are {self.grace_again_after_s} and {self.min_resume_s}"
-            )
+            faults.append(f"grace_s must not be negative, but is {self.grace_s}")
+        if self.min_resume_s <= 0:
+            faults.append(f"min_resume_s must be above 0, but is {self.min_resume_s}")
+        if self.grace_again_after_s < self.min_resume_s:
+            faults.append(f"grace_again_after_s must be at least min_resume_s, but is {self.grace_again_after_s}")
+        if faults:
+            raise ValueError("; ".join(faults))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,64 +82,64 @@ def stays(timeline: Timeline, policy: GracePolicy, exclusions: Sequence[Span] = 
 
     Where exclusions overlap, a fault is named before the others, and those in the order given.
     """
-    excluded = [Span(start, end, f"fault {cause}") for start, end, cause in timeline.excused]
-    excluded.extend(exclusions)
+    excluded = [*fault_spans(timeline), *exclusions]
     return tuple(
-        Stay(_with_grace(policy, _without(complete, excluded)))
+        Stay(tuple(_with_grace(policy, excuse(complete, excluded))))
         for complete in _granted(timeline.car, policy.grace_again_after_s)
     )
 
 
-def _granted(car: Sequence[Span], grace_again_after_s: int) -> list[list[Span]]:
-    """The complete spans, cut into stays where grace is granted."""
-    grants: list[list[Span]] = []
-    charged_s = 0
-    for span in car:
-        if span.label == Car.CHARGING:
-            charged_s = span.end - span.start
-        elif span.label == Car.COMPLETE:
-            if not grants or charged_s >= grace_again_after_s:
-                grants.append([])
-            grants[-1].append(span)
-    return grants
+def fault_spans(timeline: Timeline) -> list[Span]:
+    """The timeline's station faults, labelled as an exclusion."""
+    return [Span(start, end, f"fault {causes}") for start, end, causes in timeline.excused]
 
 
-def _without(complete: Sequence[Span], exclusions: Sequence[Span]) -> list[Span]:
-    """The complete spans with what is excluded cut out and labelled; what counts is labelled idle."""
-    pieces = [Span(start, end, IDLE) for start, end, _ in complete]
+def excuse(pieces: Sequence[Span], exclusions: Sequence[Span]) -> list[Span]:
+    """`pieces` with what is excluded cut out and labelled `excused:<why>`; the first exclusion names it."""
+    left = list(pieces)
     for exclusion in exclusions:
-        pieces = [part for piece in pieces for part in _cut(piece, exclusion)]
-    return pieces
+        left = [part for piece in left for part in _cut(piece, exclusion)]
+    return left
 
 
 def _cut(piece: Span, exclusion: Span) -> Iterator[Span]:
     start, end = max(piece.start, exclusion.start), min(piece.end, exclusion.end)
-    if start >= end or piece.label != IDLE:
+    if start >= end or piece.label.startswith(EXCUSED):
         yield piece
         return
     if piece.start < start:
-        yield Span(piece.start, start, IDLE)
+        yield Span(piece.start, start, piece.label)
     yield Span(start, end, EXCUSED + exclusion.label)
     if end < piece.end:
-        yield Span(end, piece.end, IDLE)
+        yield Span(end, piece.end, piece.label)
 
 
-def _with_grace(policy: GracePolicy, pieces: Sequence[Span]) -> tuple[Span, ...]:
+def _granted(car: Sequence[Span], grace_again_after_s: int) -> list[list[Span]]:
+    """The complete spans, to be counted until grace says otherwise, cut into stays where grace is granted."""
+    grants: list[list[Span]] = []
+    charged_s = 0
+    for start, end, label in car:
+        if label == Car.CHARGING:
+            charged_s = end - start
+        elif label == Car.COMPLETE:
+            if not grants or charged_s >= grace_again_after_s:
+                grants.append([])
+            grants[-1].append(Span(start, end, IDLE))
+    return grants
+
+
+def _with_grace(policy: GracePolicy, pieces: Sequence[Span]) -> Iterator[Span]:
+    """Turn the first chargeable seconds into grace, as many as the policy gives to a stay of this length."""
     grace_s = policy.grace_s
     if policy.mode is GraceMode.WAIVE:
         chargeable_s = sum(end - start for start, end, label in pieces if label == IDLE)
         grace_s = chargeable_s if chargeable_s <= grace_s else 0
-    return tuple(_spend(pieces, grace_s))
-
-
-def _spend(pieces: Sequence[Span], grace_s: int) -> Iterator[Span]:
-    """The first `grace_s` chargeable seconds become grace."""
     for piece in pieces:
         if piece.label != IDLE or not grace_s:
             yield piece
             continue
-        free_s = min(grace_s, piece.end - piece.start)
-        grace_s -= free_s
-        yield Span(piece.start, piece.start + free_s, GRACE)
-        if piece.start + free_s < piece.end:
-            yield Span(piece.start + free_s, piece.end, IDLE)
+        free_until = min(piece.start + grace_s, piece.end)
+        grace_s -= free_until - piece.start
+        yield Span(piece.start, free_until, GRACE)
+        if free_until < piece.end:
+            yield Span(free_until, piece.end, IDLE)

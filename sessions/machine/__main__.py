@@ -1,11 +1,13 @@
-"""Draws the tables: `python -m sessions.machine > docs/session-states.md`. The page is never edited by hand."""
+"""Draws the tables: `python -m sessions.machine > docs/session-states.md`. Nobody edits that page by hand."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from enum import StrEnum
 from itertools import groupby
+from typing import TypeVar
 
 from sessions.events import EventType
 from sessions.machine.tables import CAR, IGNORED, STATION, Car, Station
+
+_State = TypeVar("_State", Car, Station)
 
 HEAD = """\
 # Session states
@@ -32,19 +34,21 @@ IGNORED_TEXT = """
 ## What means nothing where it falls
 
 Such an event is kept, marked with its reason, and changes nothing. `meter` is evidence in every state before
-the end and changes none.
+the end and changes none. Apart from any state: an unplug before the plug-in (`before_plug_in`), a fault of
+another stall (`other_stall`), an event of another session (`other_session`), one id with two contents
+(`conflict`), and what an operator voided (`voided`).
 
 | state | event | reason |
 | --- | --- | --- |
 """
 
 
-def _arrows(table: Mapping[tuple[StrEnum, EventType], StrEnum]) -> Iterator[str]:
+def _arrows(table: Mapping[tuple[_State, EventType], _State]) -> Iterator[str]:
     for ends, entries in groupby(table.items(), key=lambda entry: (entry[0][0], entry[1])):
         yield f"    {ends[0]} --> {ends[1]}: {', '.join(kind for (_, kind), _ in entries)}"
 
 
-def _diagram(first: str, table: Mapping[tuple[StrEnum, EventType], StrEnum], last: Iterable[str]) -> str:
+def _diagram(first: str, table: Mapping[tuple[_State, EventType], _State], last: Iterable[str]) -> str:
     return "\n".join(["", "```mermaid", "stateDiagram-v2", first, *_arrows(table), *last, "```", ""])
 
 

@@ -222,9 +222,7 @@ def _merged(judged: list[Judged], unusable: list[Judged]) -> list[Judged]:
     return sorted(judged + unusable, key=lambda one: one.event.at) if unusable else judged
 
 
-def _review(
-    walk: _Walk, unusable: Sequence[Judged], offsets: Sequence[int], end: int | None
-) -> Iterable[str]:
+def _review(walk: _Walk, unusable: Sequence[Judged], offsets: Sequence[int], end: int | None) -> Iterable[str]:
     if any(reason == "conflict" and _concerns(walk, event, end) for event, reason in unusable):
         yield "id_conflict"
     if walk.unplugged_early:

@@ -1,0 +1,1 @@
+"""What it costs and who pays. Knows sessions; knows no HTTP server."""

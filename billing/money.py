@@ -1,0 +1,67 @@
+"""Money: whole minor units of an ISO 4217 currency. Nothing in here, or that uses it, is a float."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+
+from babel.numbers import format_currency, get_currency_precision, list_currencies
+
+
+class CurrencyMismatch(Exception):
+    """Two amounts of different currencies cannot be added."""
+
+    def __init__(self, left: str, right: str) -> None:
+        super().__init__(f"cannot add {right} to {left}")
+        self.left = left
+        self.right = right
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount and its currency. Adding two currencies raises CurrencyMismatch."""
+
+    amount_minor: int
+    currency: str
+
+    def __add__(self, other: "Money") -> "Money":
+        if other.currency != self.currency:
+            raise CurrencyMismatch(self.currency, other.currency)
+        return Money(self.amount_minor + other.amount_minor, self.currency)
+
+    def __neg__(self) -> "Money":
+        return Money(-self.amount_minor, self.currency)
+
+    def __sub__(self, other: "Money") -> "Money":
+        return self + -other
+
+    def __str__(self) -> str:
+        return format_money(self.amount_minor, self.currency)
+
+
+@cache
+def is_currency(code: str) -> bool:
+    """Whether `code` is a currency of today or yesterday by its ISO 4217 letters."""
+    return code in list_currencies()
+
+
+@cache
+def minor_digits(currency: str) -> int:
+    """How many digits of the amount are minor units: USD 2, JPY 0, JOD 3."""
+    if not is_currency(currency):
+        raise ValueError(f"{currency!r} is no ISO 4217 currency")
+    return get_currency_precision(currency)
+
+
+def half_up(numerator: int, denominator: int) -> int:
+    """The nearest integer to the fraction; a half goes away from zero, as people round money."""
+    if denominator <= 0:
+        raise ValueError(f"the denominator must be above 0, but is {denominator}")
+    nearest = (2 * abs(numerator) + denominator) // (2 * denominator)
+    return nearest if numerator >= 0 else -nearest
+
+
+def format_money(amount_minor: int, currency: str, locale: str = "en_US") -> str:
+    """The amount as people of `locale` write it: `$0.40`, `¥55`, `JOD 0.350`."""
+    digits = minor_digits(currency)
+    amount = Decimal((amount_minor < 0, tuple(int(digit) for digit in str(abs(amount_minor))), -digits))
+    return format_currency(amount, currency, locale=locale)

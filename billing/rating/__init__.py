@@ -1,0 +1,16 @@
+"""Rating: `price` (the one implementation of the money rule), `report` (its answer), `words` (in sentences)."""
+
+from billing.rating.price import PIECE_S, RULES_VERSION, Context, Occupancy, rate
+from billing.rating.report import FeeReport, PriceLine, report_from_json, report_to_json
+
+__all__ = [
+    "PIECE_S",
+    "RULES_VERSION",
+    "Context",
+    "FeeReport",
+    "Occupancy",
+    "PriceLine",
+    "rate",
+    "report_from_json",
+    "report_to_json",
+]

@@ -1,0 +1,32 @@
+"""Tariffs: `model` (what one is), `files` (TOML, JSON, presets), `hours` (no-fee hours in local time)."""
+
+from billing.tariffs.files import (
+    TariffFaults,
+    UnknownPreset,
+    load_tariff,
+    preset,
+    preset_names,
+    tariff_from_json,
+    tariff_to_json,
+    tariff_to_toml,
+)
+from billing.tariffs.hours import NO_FEE_HOURS, no_fee_spans
+from billing.tariffs.model import DAYS, NoFeeHours, Tariff, Tax, Tier
+
+__all__ = [
+    "DAYS",
+    "NO_FEE_HOURS",
+    "NoFeeHours",
+    "Tariff",
+    "TariffFaults",
+    "Tax",
+    "Tier",
+    "UnknownPreset",
+    "load_tariff",
+    "no_fee_spans",
+    "preset",
+    "preset_names",
+    "tariff_from_json",
+    "tariff_to_json",
+    "tariff_to_toml",
+]
