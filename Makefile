@@ -12,7 +12,6 @@ ARGS ?=
 
 IN := .venv/bin/python -m
 PYTEST := $(IN) pytest
-CODE := sessions billing api
 # pip takes its registry from the machine's own configuration: none is named here or in the locks.
 # Python compiles a module when it is first imported: compiling every one up front would double the wait.
 PIP := $(IN) pip --disable-pip-version-check install --quiet --no-compile

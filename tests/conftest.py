@@ -13,12 +13,8 @@ from tests.databases import PostgresDatabases, SqliteDatabases, postgres_server
 
 # `make soak` sets IDLEFEE_TESTS=soak. CI repeats the same examples every time, so that a red run means a
 # change in the code; a developer's runs keep looking for new ones.
-settings.register_profile(
-    "everyday", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.register_profile(
-    "ci", settings.get_profile("everyday"), derandomize=True, database=None, print_blob=True
-)
+settings.register_profile("everyday", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("everyday"), derandomize=True, database=None, print_blob=True)
 settings.register_profile("soak", settings.get_profile("everyday"), max_examples=5_000)
 settings.load_profile(os.environ.get("IDLEFEE_TESTS") or ("ci" if os.environ.get("CI") else "everyday"))
 
@@ -61,8 +57,6 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(params=ENGINES)
 def empty_database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A database without a table, on each engine in turn: for tests of the migrations themselves."""
-    databases = request.getfixturevalue(
-        "sqlite_databases" if request.param == "sqlite" else "postgres_databases"
-    )
+    databases = request.getfixturevalue("sqlite_databases" if request.param == "sqlite" else "postgres_databases")
     with databases.empty() as url:
         yield url

@@ -34,9 +34,7 @@ def test_a_server_starts_from_each_source_and_leaves_nothing(find: Callable[[], 
 
 def test_a_durable_server_gives_up_nothing() -> None:
     with postgres_server(durable=True) as url:
-        promises = [
-            answer(url, f"SHOW {name}") for name in ("fsync", "synchronous_commit", "full_page_writes")
-        ]
+        promises = [answer(url, f"SHOW {name}") for name in ("fsync", "synchronous_commit", "full_page_writes")]
     assert promises == ["on", "on", "on"]
 
 
