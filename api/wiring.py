@@ -1,0 +1,58 @@
+"""The one composition root: builds what a process needs from its settings and takes it down again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine
+
+import api.access.tables  # noqa: F401 - its tables belong to the one schema
+from api.settings import Settings
+from billing.assignments import install_presets
+from billing.engine import on_changes
+from sessions.clock import Clock, SystemClock
+from sessions.database import connect, migrate, reading, writing
+from sessions.intake import TokenNames
+from sessions.writer import Intake
+
+
+@dataclass(frozen=True, slots=True)
+class Idlefee:
+    """A running engine: the parts the doors call."""
+
+    settings: Settings
+    engine: Engine
+    clock: Clock
+    intake: Intake
+    names: TokenNames
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with reading(self.engine) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One write transaction, committed at its end."""
+        with writing(self.engine) as connection:
+            yield connection
+
+
+@contextmanager
+def running(settings: Settings, clock: Clock | None = None) -> Iterator[Idlefee]:
+    """Migrate, install what is shipped, start the intake; close everything at the end, whatever happened."""
+    clock = clock or SystemClock()
+    migrate(settings.migration_url or settings.database_url)
+    engine = connect(settings.database_url)
+    try:
+        with writing(engine) as connection:
+            install_presets(connection, clock.now())
+            names = TokenNames.load(connection)
+        intake = Intake(engine, clock, [on_changes])
+        intake.start()
+        try:
+            yield Idlefee(settings, engine, clock, intake, names)
+        finally:
+            intake.close()
+    finally:
+        engine.dispose()

@@ -1,0 +1,190 @@
+"""Which tariff version holds for a session: the catalogue of versions, their assignments to sites, and re-rate orders.
+
+Versions and assignments are append-only. A session's tariff is pinned at its plug-in (corrected to our clock); only a recorded
+re-rate order changes the past.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from billing.store.tables import tariff_assignments, tariffs
+from billing.tariffs import Tariff, preset, preset_names, tariff_from_json, tariff_to_json
+from sessions.database import bulk_insert
+from sessions.facts import Fact, Kind, site_facts
+from sessions.store.tables import sites
+
+DEFAULT_TARIFF = "standard"
+
+
+class TariffUnknown(Exception):
+    """No tariff of this name (and version) is in the catalogue."""
+
+
+class AlreadyAssigned(Exception):
+    """The site has another tariff for that time; the past changes only by a re-rate."""
+
+    def __init__(self, site_id: str, tariff: str) -> None:
+        super().__init__(f"{site_id} has {tariff}")
+        self.site_id, self.tariff = site_id, tariff
+
+
+class BackDated(Exception):
+    """A later assignment may not begin before now."""
+
+
+class VersionRef(NamedTuple):
+    """One version of a tariff."""
+
+    name: str
+    version: int
+
+
+class Assignment(NamedTuple):
+    """The version that holds at a site from a moment on our clock; 0 means since ever."""
+
+    valid_from: int
+    tariff: VersionRef
+
+
+_known: dict[VersionRef, Tariff] = {}  # versions never change, so a process reads each once
+
+
+def install_presets(connection: Connection, now: int) -> None:
+    """Put the presets into the catalogue where they are missing; safe at every start."""
+    shipped = [preset(name) for name in preset_names()]
+    rows = [(tariff.name, tariff.version, tariff_to_json(tariff), now, "preset") for tariff in shipped]
+    bulk_insert(connection, tariffs, ("name", "version", "body", "recorded_at", "author"), rows)
+
+
+def add_version(connection: Connection, tariff: Tariff, author: str, now: int) -> Tariff:
+    """Append `tariff` as the next version of its name; the same content as the last version adds nothing."""
+    last = connection.execute(select(func.max(tariffs.c.version)).where(tariffs.c.name == tariff.name)).scalar()
+    if last is not None:
+        known = tariff_version(connection, VersionRef(tariff.name, last))
+        if known == tariff.model_copy(update={"version": last}):
+            return known
+    added = tariff.model_copy(update={"version": (last or 0) + 1})
+    connection.execute(
+        insert(tariffs).values(
+            name=added.name, version=added.version, body=tariff_to_json(added), recorded_at=now, author=author
+        )
+    )
+    return added
+
+
+def tariff_version(connection: Connection, ref: VersionRef) -> Tariff:
+    """Raises `TariffUnknown`."""
+    if ref not in _known:
+        body = connection.execute(
+            select(tariffs.c.body).where(tariffs.c.name == ref.name, tariffs.c.version == ref.version)
+        ).scalar()
+        if body is None:
+            raise TariffUnknown(f"{ref.name} version {ref.version}")
+        _known[ref] = tariff_from_json(body)
+    return _known[ref]
+
+
+def latest(connection: Connection, name: str) -> Tariff:
+    """The newest version of a name. Raises `TariffUnknown`."""
+    version = connection.execute(select(func.max(tariffs.c.version)).where(tariffs.c.name == name)).scalar()
+    if version is None:
+        raise TariffUnknown(name)
+    return tariff_version(connection, VersionRef(name, version))
+
+
+def assign(
+    connection: Connection,
+    site_id: str,
+    tariff: Tariff,
+    *,
+    author: str,
+    reason: str,
+    now: int,
+    valid_from: int | None = None,
+) -> Assignment:
+    """Let `tariff` hold at a site from `valid_from` (default now); a site's first assignment has no beginning.
+
+    Raises `BackDated` for a later one in the past, `AlreadyAssigned` if another begins at the same moment.
+    """
+    present = assignments_of(connection, [site_id]).get(site_id, [])
+    begins = 0 if not present else now if valid_from is None else valid_from
+    if present and begins < now:
+        raise BackDated(site_id)
+    for other in present:
+        if other.valid_from == begins:
+            raise AlreadyAssigned(site_id, other.tariff.name)
+    connection.execute(
+        insert(tariff_assignments).values(
+            site_id=site_id,
+            valid_from=begins,
+            tariff=tariff.name,
+            tariff_version=tariff.version,
+            recorded_at=now,
+            author=author,
+            reason=reason,
+        )
+    )
+    if tariff.tiers:
+        price_by_occupancy(connection, site_id)
+    return Assignment(begins, VersionRef(tariff.name, tariff.version))
+
+
+def price_by_occupancy(connection: Connection, site_id: str) -> None:
+    """From now on one session's fee at this site may depend on its neighbours."""
+    connection.execute(update(sites).where(sites.c.id == site_id).values(priced_by_occupancy=True))
+
+
+def assignments_of(connection: Connection, site_ids: Collection[str]) -> dict[str, list[Assignment]]:
+    """Each site's assignments, oldest first."""
+    statement = (
+        select(
+            tariff_assignments.c.site_id,
+            tariff_assignments.c.valid_from,
+            tariff_assignments.c.tariff,
+            tariff_assignments.c.tariff_version,
+        )
+        .where(tariff_assignments.c.site_id.in_(sorted(site_ids)))
+        .order_by(tariff_assignments.c.site_id, tariff_assignments.c.valid_from)
+    )
+    found: dict[str, list[Assignment]] = {}
+    for site_id, valid_from, name, version in connection.execute(statement):
+        found.setdefault(site_id, []).append(Assignment(valid_from, VersionRef(name, version)))
+    return found
+
+
+class Prices:
+    """The tariffs of a set of sites, ready to ask which one a session is pinned to."""
+
+    def __init__(self, connection: Connection, site_ids: Collection[str], now: int) -> None:
+        self._connection = connection
+        self._assigned = assignments_of(connection, site_ids)
+        for site_id in sorted(set(site_ids) - set(self._assigned)):
+            self._assigned[site_id] = [_assign_default(connection, site_id, now)]
+        self._orders = site_facts(connection, site_ids, [Kind.RERATE])
+
+    def pinned(self, site_id: str, plugged_in_at: int) -> Tariff:
+        """The tariff of a session plugged in at `plugged_in_at` on our clock."""
+        ref = pinned(self._assigned[site_id], self._orders.get(site_id, ()), plugged_in_at)
+        return tariff_version(self._connection, ref)
+
+
+def pinned(assigned: Sequence[Assignment], orders: Sequence[Fact], plugged_in_at: int) -> VersionRef:
+    """The latest re-rate order that covers the plug-in, else the assignment in force at it."""
+    for order in reversed(orders):
+        if (order.starts_at or 0) <= plugged_in_at and (order.ends_at is None or plugged_in_at < order.ends_at):
+            return VersionRef(str(order.tariff), int(order.tariff_version or 1))
+    return next(one.tariff for one in reversed(assigned) if one.valid_from <= plugged_in_at)
+
+
+def _assign_default(connection: Connection, site_id: str, now: int) -> Assignment:
+    """A site nobody gave a tariff bills by `standard`: written down when it first matters, so that it cannot change later."""
+    default = latest(connection, DEFAULT_TARIFF)
+    bulk_insert(
+        connection,
+        tariff_assignments,
+        ("site_id", "valid_from", "tariff", "tariff_version", "recorded_at", "author", "reason"),
+        [(site_id, 0, default.name, default.version, now, "default", "no tariff was assigned")],
+    )
+    return Assignment(0, VersionRef(default.name, default.version))

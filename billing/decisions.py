@@ -1,0 +1,256 @@
+"""What people decide about sessions, each with an author and a reason: recorded as a fact, then settled, in one transaction.
+
+Who may decide what is the doors' business (`api`). Every function runs in the caller's write transaction.
+"""
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, select
+
+from billing.assignments import latest, price_by_occupancy
+from billing.engine import Cause, resettle
+from billing.owners import owner, sessions_of_token
+from billing.settle import Charge, Settlement, charges_of
+from sessions.facts import FOREVER, Fact, Kind, record_facts, sessions_overlapping
+from sessions.intake import touched_by_event
+from sessions.sites import Unknown, site, site_of_station
+from sessions.store.queries import SessionKey
+from sessions.store.tables import events, sessions, stalls
+
+
+class ReasonMissing(ValueError):
+    """Every decision states its reason."""
+
+
+class EmptyInterval(ValueError):
+    """An interval ends after it begins."""
+
+
+class NothingToDecide(Exception):
+    """The session has no charge yet, or nothing of it waits in review."""
+
+
+class AmountTooSmall(ValueError):
+    """An amount waived is above zero."""
+
+
+def session_key(connection: Connection, session_id: str) -> SessionKey:
+    """The key of `station/session`. Raises `Unknown`."""
+    site_id = connection.execute(select(sessions.c.site_id).where(sessions.c.id == session_id)).scalar()
+    if site_id is None:
+        raise Unknown("session", session_id)
+    return SessionKey(site_id, session_id)
+
+
+def excuse(
+    connection: Connection,
+    site_id: str,
+    starts_at: int,
+    ends_at: int,
+    *,
+    author: str,
+    reason: str,
+    now: int,
+    stall: tuple[str, str] | None = None,
+) -> list[Settlement]:
+    """Nobody at the site (or at one (station, stall)) pays for [starts_at, ends_at), on our clock."""
+    _interval(starts_at, ends_at)
+    site(connection, site_id)
+    if stall is not None:
+        _stall(connection, site_id, stall)
+    fact = Fact(
+        site_id=site_id,
+        kind=Kind.EXCUSE,
+        author=author,
+        reason=_reason(reason),
+        station_id=stall[0] if stall else None,
+        stall=stall[1] if stall else None,
+        starts_at=starts_at,
+        ends_at=ends_at,
+    )
+    recorded = _record(connection, fact, now)
+    keys = sessions_overlapping(connection, site_id, starts_at, ends_at, stall)
+    return resettle(connection, keys, now, Cause(f"excused: {reason}", f"excuse:{recorded.n}"))
+
+
+def out_of_service(
+    connection: Connection,
+    stall: tuple[str, str],
+    starts_at: int,
+    ends_at: int | None,
+    *,
+    author: str,
+    reason: str,
+    now: int,
+) -> list[Settlement]:
+    """The (station, stall) is not in service during [starts_at, ends_at): occupancy counts without it."""
+    _interval(starts_at, FOREVER if ends_at is None else ends_at)
+    site_id = site_of_station(connection, stall[0])
+    _stall(connection, site_id, stall)
+    fact = Fact(
+        site_id=site_id,
+        kind=Kind.OUT_OF_SERVICE,
+        author=author,
+        reason=_reason(reason),
+        station_id=stall[0],
+        stall=stall[1],
+        starts_at=starts_at,
+        ends_at=ends_at,
+    )
+    recorded = _record(connection, fact, now)
+    keys = sessions_overlapping(connection, site_id, starts_at, FOREVER if ends_at is None else ends_at)
+    return resettle(connection, keys, now, Cause(f"out of service: {reason}", f"out_of_service:{recorded.n}"))
+
+
+def void_event(
+    connection: Connection, station_id: str, event_id: str, *, author: str, reason: str, now: int
+) -> list[Settlement]:
+    """The event counts for nothing from now on, whatever its content. Raises `Unknown`."""
+    site_id = site_of_station(connection, station_id)
+    known = select(events.c.id).where(
+        events.c.site_id == site_id, events.c.station_id == station_id, events.c.id == event_id
+    )
+    if connection.execute(known).first() is None:
+        raise Unknown("event", f"{station_id}/{event_id}")
+    fact = Fact(
+        site_id=site_id,
+        kind=Kind.VOID,
+        author=author,
+        reason=_reason(reason),
+        key=f"void:{station_id}:{event_id}",
+        station_id=station_id,
+        event_id=event_id,
+    )
+    if not record_facts(connection, [fact], now):
+        return []
+    keys = touched_by_event(connection, site_id, station_id, event_id)
+    return resettle(connection, keys, now, Cause(f"event voided: {reason}", f"void:{station_id}:{event_id}"))
+
+
+def waive(
+    connection: Connection, key: SessionKey, amount_minor: int | None, *, author: str, reason: str, now: int
+) -> list[Settlement]:
+    """Let the owner off `amount_minor` of the session's fee, or with none all of it. Waivers add up."""
+    if amount_minor is not None and amount_minor <= 0:
+        raise AmountTooSmall(str(amount_minor))
+    return _decide(connection, key, Kind.WAIVER, author, reason, now, "waived", amount_minor=amount_minor)
+
+
+def claim(
+    connection: Connection, key: SessionKey, owner_id: str | None, *, author: str, reason: str, now: int
+) -> list[Settlement]:
+    """The session is this owner's (none: nobody's after all); its fee moves by transfer. Raises `OwnerUnknown`."""
+    if owner_id is not None:
+        owner(connection, owner_id)
+    return _decide(connection, key, Kind.CLAIM, author, reason, now, "claimed", owner_id=owner_id)
+
+
+def release(connection: Connection, key: SessionKey, *, author: str, reason: str, now: int) -> list[Settlement]:
+    """Let the fee that waits in review post, up to what it is now. Raises `NothingToDecide`."""
+    held = _held(connection, key)
+    return _decide(
+        connection, key, Kind.RELEASE, author, reason, now, "released from review", amount_minor=held.computed_minor
+    )
+
+
+def reject(connection: Connection, key: SessionKey, *, author: str, reason: str, now: int) -> list[Settlement]:
+    """The session whose fee waits in review costs nothing. Raises `NothingToDecide`."""
+    _held(connection, key)
+    return _decide(connection, key, Kind.REJECT, author, reason, now, "rejected in review")
+
+
+def order_rerate(
+    connection: Connection,
+    site_ids: Collection[str],
+    tariff: str,
+    starts_at: int,
+    ends_at: int | None,
+    *,
+    author: str,
+    reason: str,
+    now: int,
+) -> list[Fact]:
+    """Record that sessions plugged in during [starts_at, ends_at) are priced by `tariff`; the caller settles them."""
+    _interval(starts_at, FOREVER if ends_at is None else ends_at)
+    version = latest(connection, tariff)
+    orders = [
+        Fact(
+            site_id=site_id,
+            kind=Kind.RERATE,
+            author=author,
+            reason=_reason(reason),
+            starts_at=starts_at,
+            ends_at=ends_at,
+            tariff=version.name,
+            tariff_version=version.version,
+        )
+        for site_id in sorted(site_ids)
+    ]
+    recorded = record_facts(connection, orders, now)
+    if version.tiers:
+        for site_id in sorted(site_ids):
+            price_by_occupancy(connection, site_id)
+    return recorded
+
+
+def token_given(
+    connection: Connection, token_id: str, valid_from: int, valid_to: int | None, now: int
+) -> list[Settlement]:
+    """Sessions of a token that now stands for an owner leave the unclaimed pile."""
+    keys = sessions_of_token(connection, token_id, valid_from, valid_to)
+    return resettle(connection, keys, now, Cause("token assigned", f"token:{token_id}:{valid_from}"))
+
+
+def _decide(
+    connection: Connection,
+    key: SessionKey,
+    kind: Kind,
+    author: str,
+    reason: str,
+    now: int,
+    what: str,
+    *,
+    amount_minor: int | None = None,
+    owner_id: str | None = None,
+) -> list[Settlement]:
+    fact = Fact(
+        site_id=key.site_id,
+        kind=kind,
+        author=author,
+        reason=_reason(reason),
+        session_id=key.id,
+        amount_minor=amount_minor,
+        owner_id=owner_id,
+    )
+    recorded = _record(connection, fact, now)
+    return resettle(connection, [key], now, Cause(f"{what}: {reason}", f"{kind.value}:{recorded.n}"))
+
+
+def _record(connection: Connection, fact: Fact, now: int) -> Fact:
+    return record_facts(connection, [fact], now)[0]
+
+
+def _held(connection: Connection, key: SessionKey) -> Charge:
+    charge = charges_of(connection, [key]).get(key)
+    if charge is None or not charge.held:
+        raise NothingToDecide(key.id)
+    return charge
+
+
+def _reason(reason: str) -> str:
+    if not reason.strip() or "\0" in reason:
+        raise ReasonMissing("say why: the reason is shown to the owner")
+    return reason.strip()
+
+
+def _interval(starts_at: int, ends_at: int) -> None:
+    if ends_at <= starts_at:
+        raise EmptyInterval(f"{starts_at} to {ends_at}")
+
+
+def _stall(connection: Connection, site_id: str, stall: tuple[str, str]) -> None:
+    known = select(stalls.c.stall).where(
+        stalls.c.site_id == site_id, stalls.c.station_id == stall[0], stalls.c.stall == stall[1]
+    )
+    if connection.execute(known).first() is None:
+        raise Unknown("stall", "/".join(stall))

@@ -1,0 +1,162 @@
+"""Owners, the tokens that stand for them and when, and their vehicles. Claims of single sessions are facts (`sessions.facts`)."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sqlalchemy import Connection, insert, or_, select, update
+
+from billing.store.tables import owners, token_holders, vehicles
+from sessions.intake import TokenNames
+from sessions.store.queries import SessionKey
+from sessions.store.tables import sessions, tokens
+
+
+class OwnerUnknown(Exception):
+    """No owner has this id."""
+
+
+class TokenTaken(Exception):
+    """The token already stands for somebody in part of that time."""
+
+
+class Holding(NamedTuple):
+    """Whose a token is from `valid_from` until before `valid_to` (none: until further notice), on our clock."""
+
+    owner_id: str
+    valid_from: int
+    valid_to: int | None
+
+    def holds_at(self, moment: int) -> bool:
+        return self.valid_from <= moment and (self.valid_to is None or moment < self.valid_to)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who pays. Name and address are erasable, the id is not."""
+
+    id: str
+    name: str | None
+    email: str | None
+    language: str = "en"
+
+
+def add_owner(connection: Connection, owner: Owner, now: int) -> None:
+    connection.execute(
+        insert(owners).values(id=owner.id, name=owner.name, email=owner.email, language=owner.language, created_at=now)
+    )
+
+
+def owner(connection: Connection, owner_id: str) -> Owner:
+    """Raises `OwnerUnknown`."""
+    row = connection.execute(
+        select(owners.c.id, owners.c.name, owners.c.email, owners.c.language).where(owners.c.id == owner_id)
+    ).first()
+    if row is None:
+        raise OwnerUnknown(owner_id)
+    return Owner(*row)
+
+
+def give_token(
+    connection: Connection,
+    names: TokenNames,
+    *,
+    uid: str,
+    owner_id: str,
+    author: str,
+    now: int,
+    valid_from: int = 0,
+    valid_to: int | None = None,
+) -> str:
+    """Let the token `uid` stand for an owner during [valid_from, valid_to); answers the token's surrogate id.
+
+    Raises `OwnerUnknown`, or `TokenTaken` if it stands for somebody in any of that time. Sessions already billed are settled
+    again by the caller (`sessions_of_token`).
+    """
+    owner(connection, owner_id)
+    token_id = names.surrogate(uid)
+    known = connection.execute(select(tokens.c.id).where(tokens.c.id == token_id)).first()
+    if known is None:
+        connection.execute(insert(tokens).values(id=token_id, uid=uid, created_at=now))
+    else:
+        connection.execute(update(tokens).where(tokens.c.id == token_id).values(uid=uid))
+    for holding in holdings_of(connection, [token_id]).get(token_id, ()):
+        if (valid_to is None or holding.valid_from < valid_to) and (
+            holding.valid_to is None or valid_from < holding.valid_to
+        ):
+            raise TokenTaken(uid)
+    connection.execute(
+        insert(token_holders).values(
+            token_id=token_id,
+            valid_from=valid_from,
+            valid_to=valid_to,
+            owner_id=owner_id,
+            author=author,
+            recorded_at=now,
+        )
+    )
+    return token_id
+
+
+def holdings_of(connection: Connection, token_ids: Collection[str]) -> dict[str, list[Holding]]:
+    """Who held each token, and when."""
+    statement = select(
+        token_holders.c.token_id, token_holders.c.owner_id, token_holders.c.valid_from, token_holders.c.valid_to
+    ).where(token_holders.c.token_id.in_(sorted(token_ids)))
+    found: dict[str, list[Holding]] = {}
+    for token_id, *holding in connection.execute(statement):
+        found.setdefault(token_id, []).append(Holding(*holding))
+    return found
+
+
+def holder_at(holdings: Sequence[Holding], moment: int) -> str | None:
+    """The owner who held a token at a moment on our clock."""
+    return next((holding.owner_id for holding in holdings if holding.holds_at(moment)), None)
+
+
+def sessions_of_token(
+    connection: Connection, token_id: str, since: int = 0, until: int | None = None
+) -> set[SessionKey]:
+    """Sessions that named the token and were plugged in during [since, until) on our clock."""
+    begins = sessions.c.plugged_in_at + sessions.c.offset_s
+    statement = select(sessions.c.site_id, sessions.c.id).where(
+        sessions.c.token_id == token_id,
+        or_(sessions.c.plugged_in_at.is_(None), begins >= since),
+    )
+    if until is not None:
+        statement = statement.where(begins < until)
+    return {SessionKey(*row) for row in connection.execute(statement)}
+
+
+@dataclass(frozen=True, slots=True)
+class Vehicle:
+    """A car of an owner's; `plate` is erasable."""
+
+    id: str
+    name: str
+    plate: str | None
+    token_id: str | None = None
+
+
+def add_vehicle(connection: Connection, owner_id: str, vehicle: Vehicle, now: int) -> None:
+    """Raises `OwnerUnknown`."""
+    owner(connection, owner_id)
+    connection.execute(
+        insert(vehicles).values(
+            owner_id=owner_id,
+            id=vehicle.id,
+            name=vehicle.name,
+            plate=vehicle.plate,
+            token_id=vehicle.token_id,
+            created_at=now,
+        )
+    )
+
+
+def vehicles_of(connection: Connection, owner_id: str) -> list[Vehicle]:
+    statement = (
+        select(vehicles.c.id, vehicles.c.name, vehicles.c.plate, vehicles.c.token_id)
+        .where(vehicles.c.owner_id == owner_id, vehicles.c.removed_at.is_(None))
+        .order_by(vehicles.c.created_at, vehicles.c.id)
+    )
+    return [Vehicle(*row) for row in connection.execute(statement)]

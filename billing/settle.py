@@ -1,0 +1,292 @@
+"""The convergence: what a session should cost, less what the ledger holds for it, is posted. One path for every change.
+
+First bill, late event, waiver, excuse, re-rate, claim, review decision: each records its fact and calls `settle`. Callers hold the
+lock of the session's station. Posted entries never change; a zero difference posts nothing.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Text, and_, select
+
+from billing import ledger
+from billing.assignments import Prices
+from billing.money import half_up
+from billing.owners import holder_at, holdings_of
+from billing.rating import Context, FeeReport, Occupancy, rate, report_to_json
+from billing.store.tables import charges
+from billing.tariffs import Tariff
+from sessions.database import bulk_insert, keys_of, overwrite
+from sessions.facts import FOREVER, Fact, Kind, facts_of, site_facts
+from sessions.folding import Folded
+from sessions.machine import Span
+from sessions.sites import Site, occupancy, sites_by_id
+from sessions.store.queries import SessionKey
+
+ALL = -1  # `waived_minor`: the whole fee, whatever it comes to
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A session's place in the books, as `charges` keeps it. Amounts in minor units of `currency`."""
+
+    key: SessionKey
+    owner_id: str | None
+    seller_id: str
+    tariff: str
+    tariff_version: int
+    rules_version: int
+    currency: str
+    computed_minor: int
+    allowed_minor: int
+    waived_minor: int | None
+    fee_minor: int
+    tax_minor: int
+    held: tuple[str, ...]
+    decision: str | None
+    settlements: int
+    settled_at: int
+    assessed_at: int
+    finalised_at: int | None
+    report: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What a session costs by its facts at one moment, with the facts that name it. `owner_id` none: nobody claimed it."""
+
+    folded: Folded
+    site: Site
+    tariff: Tariff
+    report: FeeReport
+    owner_id: str | None
+    facts: Sequence[Fact]
+
+    @property
+    def key(self) -> SessionKey:
+        return self.folded.key
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """One session settled: its charge before (none: the first time) and after."""
+
+    before: Charge | None
+    after: Charge
+    assessment: Assessment
+
+    @property
+    def changed_minor(self) -> int:
+        return self.after.fee_minor - (self.before.fee_minor if self.before else 0)
+
+
+def assess(connection: Connection, folded: Sequence[Folded], now: int) -> list[Assessment]:
+    """Price each session by the facts known now; reads, never writes."""
+    timelines = [one for one in folded if one.timeline.plugged_in_at is not None]
+    if not timelines:
+        return []
+    site_ids = sorted({one.key.site_id for one in timelines})
+    sites = sites_by_id(connection, site_ids)
+    prices = Prices(connection, site_ids, now)
+    excuses = site_facts(connection, site_ids, [Kind.EXCUSE])
+    named = facts_of(connection, [one.key for one in timelines])
+    holdings = holdings_of(connection, {one.timeline.token for one in timelines if one.timeline.token is not None})
+    found: list[Assessment] = []
+    for one in timelines:
+        timeline, site, facts = one.timeline, sites[one.key.site_id], named.get(one.key, [])
+        plugged_in_at = (timeline.plugged_in_at or 0) + timeline.offset_s
+        tariff = prices.pinned(site.id, plugged_in_at)
+        context = Context(
+            zone=site.tz,
+            excuses=_excuses(one, excuses.get(site.id, ())),
+            notice_accepted_at=_notice_accepted_at(facts),
+            occupancy=_occupancy(connection, one, now) if tariff.tiers else (),
+        )
+        owner_id = _owner(facts, holder_at(holdings.get(timeline.token or "", ()), plugged_in_at))
+        found.append(Assessment(one, site, tariff, rate(timeline, tariff, context), owner_id, facts))
+    return found
+
+
+def settle(connection: Connection, folded: Sequence[Folded], now: int, reason: str) -> list[Settlement]:
+    """Post what is missing for each session that is over, or was billed before; answers those whose charge changed."""
+    before = charges_of(connection, [one.key for one in folded])
+    due = [one for one in folded if one.closed or one.key in before]
+    settled = [
+        Settlement(before.get(one.key), _charge(one, before.get(one.key), now), one)
+        for one in assess(connection, due, now)
+    ]
+    held = ledger.posted(connection, [key for key, charge in before.items() if charge.settlements])
+    transfers: list[ledger.Transfer] = []
+    written: list[Charge] = []
+    for one in settled:
+        after = one.after
+        moves = ledger.difference(_books(one), held.get(after.key, {}))
+        posting = ledger.transfers_for(after.key, after.settlements, moves, reason)
+        transfers += posting
+        written.append(_numbered(after, len(posting)))
+    ledger.post(connection, transfers, now)
+    _write(connection, written)
+    return [Settlement(one.before, after, one.assessment) for one, after in zip(settled, written, strict=True)]
+
+
+def let_through(
+    *,
+    computed_minor: int,
+    allowed_before_minor: int,
+    doubts: Sequence[str],
+    finalised: bool,
+    decision: Fact | None,
+) -> tuple[int, tuple[str, ...]]:
+    """What of a computed fee may post, and why the rest waits (RULES, "When a fee posts").
+
+    In review a fee may fall, never rise; release lets it through up to the amount released; reject makes it zero.
+    """
+    if decision is not None and decision.kind is Kind.REJECT:
+        return 0, ()
+    waits = list(doubts)
+    if finalised and computed_minor > allowed_before_minor:
+        waits.append("rise_after_finalisation")
+    if decision is not None:
+        if computed_minor <= (decision.amount_minor or 0):
+            return computed_minor, ()
+        waits.append("rise_after_release")
+    if waits:
+        return min(computed_minor, allowed_before_minor), tuple(waits)
+    return computed_minor, ()
+
+
+def _charge(one: Assessment, before: Charge | None, now: int) -> Charge:
+    report, tariff = one.report, one.tariff
+    doubts = [*one.folded.timeline.review, *(() if one.folded.closed else ("not_ended",))]
+    if tariff.review_above_minor is not None and report.fee_minor > tariff.review_above_minor:
+        doubts.append("above_limit")
+    decision = _latest(one.facts, Kind.RELEASE, Kind.REJECT)
+    finalised = _latest(one.facts, Kind.FINALISED)
+    allowed, held = let_through(
+        computed_minor=report.fee_minor,
+        allowed_before_minor=before.allowed_minor if before else 0,
+        doubts=doubts,
+        finalised=finalised is not None,
+        decision=decision,
+    )
+    waived = _waived(one.facts)
+    fee = 0 if waived == ALL else max(0, allowed - (waived or 0))
+    return Charge(
+        key=one.key,
+        owner_id=one.owner_id,
+        seller_id=one.site.seller_id,
+        tariff=tariff.name,
+        tariff_version=tariff.version,
+        rules_version=report.rules_version,
+        currency=tariff.currency,
+        computed_minor=report.fee_minor,
+        allowed_minor=allowed,
+        waived_minor=waived,
+        fee_minor=fee,
+        tax_minor=_tax_within(fee, report, tariff),
+        held=held,
+        decision=decision.kind.value if decision else None,
+        settlements=before.settlements if before else 0,
+        settled_at=before.settled_at if before else now,
+        assessed_at=one.folded.folded_at,
+        finalised_at=finalised.recorded_at if finalised else None,
+        report=json.dumps(report_to_json(report), separators=(",", ":")),
+    )
+
+
+def _tax_within(fee_minor: int, report: FeeReport, tariff: Tariff) -> int:
+    """The tax in what is posted: as rated, or where less is posted, the same share of it, half-up."""
+    if fee_minor == report.fee_minor or tariff.tax is None:
+        return report.tax_minor if fee_minor else 0
+    points = tariff.tax.rate_basis_points
+    return half_up(fee_minor * points, 10_000 + points)
+
+
+def _books(one: Settlement) -> dict[ledger.Line, int]:
+    after, tax = one.after, one.assessment.tariff.tax
+    return ledger.owed(
+        fee_minor=after.fee_minor,
+        tax_minor=after.tax_minor,
+        tax_code=tax.code if tax else None,
+        owner_id=after.owner_id,
+        seller_id=after.seller_id,
+        currency=after.currency,
+    )
+
+
+def _numbered(charge: Charge, transfers: int) -> Charge:
+    return replace(charge, settlements=charge.settlements + transfers) if transfers else charge
+
+
+def _latest(facts: Sequence[Fact], *kinds: Kind) -> Fact | None:
+    return next((fact for fact in reversed(facts) if fact.kind in kinds), None)
+
+
+def _owner(facts: Sequence[Fact], holder: str | None) -> str | None:
+    claim = _latest(facts, Kind.CLAIM)
+    return holder if claim is None else claim.owner_id
+
+
+def _waived(facts: Sequence[Fact]) -> int | None:
+    waivers = [fact.amount_minor for fact in facts if fact.kind is Kind.WAIVER]
+    if not waivers:
+        return None
+    return ALL if None in waivers else sum(amount or 0 for amount in waivers)
+
+
+def _notice_accepted_at(facts: Sequence[Fact]) -> int | None:
+    return min((fact.starts_at or 0 for fact in facts if fact.kind is Kind.NOTICE_ACCEPTED), default=None)
+
+
+def _excuses(one: Folded, excuses: Sequence[Fact]) -> tuple[Span, ...]:
+    """An operator's excuses of the session's stall or its whole site, on our clock."""
+    timeline = one.timeline
+    start = (timeline.plugged_in_at or 0) + timeline.offset_s
+    end = FOREVER if timeline.until is None else timeline.until + timeline.offset_s
+    found = []
+    for fact in excuses:
+        here = fact.station_id is None or (fact.station_id, fact.stall) == (one.station_id, timeline.stall)
+        begins, ends = fact.starts_at or 0, FOREVER if fact.ends_at is None else fact.ends_at
+        if here and begins < end and ends > start:
+            found.append(Span(begins, ends, fact.reason))
+    return tuple(found)
+
+
+def _occupancy(connection: Connection, one: Folded, now: int) -> tuple[Occupancy, ...]:
+    timeline = one.timeline
+    if one.completed_at is None or timeline.until is None:
+        return ()
+    start, end = one.completed_at + timeline.offset_s, timeline.until + timeline.offset_s
+    return tuple(Occupancy(*step) for step in occupancy(connection, one.key.site_id, start, max(end, start + 1)))
+
+
+CHARGE_COLUMNS = tuple(column.name for column in charges.columns)
+
+
+def charges_of(connection: Connection, keys: Sequence[SessionKey]) -> dict[SessionKey, Charge]:
+    """The charges of those sessions that have one."""
+    if not keys:
+        return {}
+    wanted = keys_of(connection, "wanted", (("site_id", Text()), ("session_id", Text())), keys)
+    statement = select(charges).join(
+        wanted, and_(charges.c.site_id == wanted.c.site_id, charges.c.session_id == wanted.c.session_id)
+    )
+    return {charge.key: charge for charge in map(charge_from_row, connection.execute(statement).mappings())}
+
+
+def charge_from_row(row: Any) -> Charge:
+    values = {name: row[name] for name in CHARGE_COLUMNS if name not in ("site_id", "session_id", "held")}
+    held = tuple(row["held"].split()) if row["held"] else ()
+    return Charge(key=SessionKey(row["site_id"], row["session_id"]), held=held, **values)
+
+
+def _write(connection: Connection, written: Sequence[Charge]) -> None:
+    rows = []
+    for charge in written:
+        values = {"site_id": charge.key.site_id, "session_id": charge.key.id, "held": " ".join(charge.held) or None}
+        rows.append(tuple(values[n] if n in values else getattr(charge, n) for n in CHARGE_COLUMNS))
+    bulk_insert(
+        connection, charges, CHARGE_COLUMNS, rows, conflict=overwrite(("site_id", "session_id"), CHARGE_COLUMNS)
+    )

@@ -1,0 +1,183 @@
+"""The tables of what it costs and who pays. What a session causes leads with `site_id`, so that it can be distributed by it.
+
+`tariffs`, `tariff_assignments`, `transfers` and `entries` are append-only: triggers refuse UPDATE and DELETE
+(`sessions/migrations/guards.py`). `charges` is a snapshot that `settle` and `verify` rebuild from facts and ledger.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Table,
+    Text,
+    text,
+)
+
+from sessions.database import UtcSeconds, metadata
+
+owners = Table(
+    "owners",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text),
+    Column("email", Text),
+    Column("language", Text, nullable=False, server_default="en"),
+    Column("created_at", UtcSeconds, nullable=False),
+    Column("erased_at", UtcSeconds),
+    comment="The person; what identifies them may be erased, the id stays in the books.",
+)
+
+vehicles = Table(
+    "vehicles",
+    metadata,
+    Column("owner_id", Text, ForeignKey("owners.id"), primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("plate", Text, index=True),
+    Column("token_id", Text, comment="the token that stands for this car (Autocharge, Plug & Charge)"),
+    Column("created_at", UtcSeconds, nullable=False),
+    Column("removed_at", UtcSeconds),
+)
+
+token_holders = Table(
+    "token_holders",
+    metadata,
+    Column("token_id", Text, primary_key=True),
+    Column("valid_from", UtcSeconds, primary_key=True, comment="0: since ever"),
+    Column("valid_to", UtcSeconds),
+    Column("owner_id", Text, ForeignKey("owners.id"), nullable=False, index=True),
+    Column("author", Text, nullable=False),
+    Column("recorded_at", UtcSeconds, nullable=False),
+    comment="Whose a token is, and when: a session's owner is who held its token at the plug-in.",
+)
+
+tariffs = Table(
+    "tariffs",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("body", Text, nullable=False, comment="the tariff as JSON"),
+    Column("recorded_at", UtcSeconds, nullable=False),
+    Column("author", Text, nullable=False),
+)
+
+tariff_assignments = Table(
+    "tariff_assignments",
+    metadata,
+    Column("site_id", Text, ForeignKey("sites.id"), primary_key=True),
+    Column("valid_from", UtcSeconds, primary_key=True, comment="0 for a site's first: it has no beginning"),
+    Column("tariff", Text, nullable=False),
+    Column("tariff_version", Integer, nullable=False),
+    Column("recorded_at", UtcSeconds, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    ForeignKeyConstraint(["tariff", "tariff_version"], ["tariffs.name", "tariffs.version"]),
+)
+
+charges = Table(
+    "charges",
+    metadata,
+    Column("site_id", Text, primary_key=True),
+    Column("session_id", Text, primary_key=True),
+    Column("owner_id", Text, index=True, comment="none: nobody claimed the session"),
+    Column("seller_id", Text, nullable=False),
+    Column("tariff", Text, nullable=False),
+    Column("tariff_version", Integer, nullable=False),
+    Column("rules_version", Integer, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("computed_minor", BigInteger, nullable=False, comment="what the facts cost"),
+    Column("allowed_minor", BigInteger, nullable=False, comment="what review and finalisation let through"),
+    Column("waived_minor", BigInteger, comment="waivers recorded, none; -1: all of it"),
+    Column("fee_minor", BigInteger, nullable=False, comment="what is posted"),
+    Column("tax_minor", BigInteger, nullable=False),
+    Column("held", Text, comment="why it waits in review"),
+    Column("decision", Text, comment="the last review decision"),
+    Column("settlements", Integer, nullable=False, comment="transfers posted so far"),
+    Column("settled_at", UtcSeconds, nullable=False, comment="first settlement"),
+    Column("assessed_at", UtcSeconds, nullable=False, comment="the moment the bill was last asked about"),
+    Column("finalised_at", UtcSeconds),
+    Column("report", Text, nullable=False, comment="the FeeReport as JSON"),
+    Index(
+        "ix_charges_held", "site_id", postgresql_where=text("held IS NOT NULL"), sqlite_where=text("held IS NOT NULL")
+    ),
+)
+
+transfers = Table(
+    "transfers",
+    metadata,
+    Column("site_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True, comment="H(session, n)"),
+    Column("session_id", Text, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("corrects", Text, comment="the transfer before this one of the same session"),
+    Column("seller_id", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("recorded_at", UtcSeconds, nullable=False),
+    Index("uq_transfers_session", "site_id", "session_id", "n", unique=True),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("site_id", Text, primary_key=True),
+    Column("transfer_id", Text, primary_key=True),
+    Column("line", Integer, primary_key=True),
+    Column("account", Text, nullable=False, comment="receivable, revenue, tax, unclaimed or deferred"),
+    Column("owner_id", Text),
+    Column("seller_id", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("tax_code", Text),
+    Column("amount_minor", BigInteger, nullable=False, comment="debit above zero, credit below"),
+    ForeignKeyConstraint(
+        ["site_id", "transfer_id"], ["transfers.site_id", "transfers.id"], deferrable=True, initially="DEFERRED"
+    ),
+    Index("ix_entries_owner", "owner_id", "seller_id", "currency"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("key", Text, primary_key=True, comment="names the step: the same step is never waiting twice"),
+    Column("site_id", Text),
+    Column("kind", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("due_at", UtcSeconds, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("leased_by", Text),
+    Column("leased_until", UtcSeconds),
+    Column("dead", Boolean, nullable=False, server_default=text("false"), comment="parked until a person looks"),
+    Column("last_error", Text),
+    Column("created_at", UtcSeconds, nullable=False),
+    Index("ix_jobs_due", "due_at", postgresql_where=text("NOT dead"), sqlite_where=text("NOT dead")),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("site_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True, comment="the message id on every channel"),
+    Column("session_id", Text, nullable=False),
+    Column("owner_id", Text, ForeignKey("owners.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", UtcSeconds, nullable=False),
+    Column("read_at", UtcSeconds),
+    Index("ix_notices_owner", "owner_id", "created_at"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("site_id", Text, primary_key=True),
+    Column("notice_id", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("accepted_at", UtcSeconds, nullable=False),
+    Column("reference", Text, comment="the channel's own name for it: a file, a message id"),
+)

@@ -1,0 +1,191 @@
+"""The database underneath: engine, metadata, the UTC column type, bulk statements and migrations.
+
+What lives here knows SQL dialects and nothing of charging. Tables live beside the code that owns them (`sessions/store/`,
+`billing/…/tables.py`), all on one `metadata`, so that SQLite and PostgreSQL share one schema and one Alembic history.
+
+Time is stored as whole UTC seconds since the epoch (`UtcSeconds`): SQLite forgets time zones, an integer cannot.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Dialect,
+    Engine,
+    FromClause,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    literal_column,
+    make_url,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import dialect as postgresql_dialect
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+SQLITE_BUSY_TIMEOUT_S = 5
+
+
+class UtcSeconds(TypeDecorator[int]):
+    """A moment as whole UTC seconds since the epoch; anything but an integer is refused before it reaches a row."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise TypeError(f"a moment is stored as UTC seconds (int), not {value!r}")
+        return value
+
+
+def normalise_url(url: str) -> URL:
+    """`postgres://`, `postgresql://` and `sqlite:///` as SQLAlchemy wants them, psycopg 3 for PostgreSQL.
+
+    Raises `ValueError` for any other engine.
+    """
+    parsed = make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
+    if parsed.get_backend_name() == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() == "sqlite":
+        return parsed
+    raise ValueError(f"{parsed.get_backend_name()} is not supported: use sqlite:///FILE or postgresql://…")
+
+
+def connect(url: str, *, pool_size: int = 10) -> Engine:
+    """An engine for `url`. SQLite: WAL, `synchronous=FULL`, foreign keys on. PostgreSQL: READ COMMITTED."""
+    parsed = normalise_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_engine(parsed, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S, "check_same_thread": False})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(parsed, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+
+
+def _prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # the driver must not begin by itself: `_begin_sqlite` says how
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One write transaction; on SQLite the write lock is taken at its beginning, so that it cannot fail half-way."""
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One read transaction, rolled back at its end: a reader never changes anything."""
+    with engine.connect() as connection:
+        yield connection
+
+
+def is_postgresql(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"
+
+
+def for_update(connection: Connection, statement: Any) -> Any:
+    """Row locks where the engine has them; on SQLite the write transaction itself is the lock."""
+    return statement.with_for_update() if is_postgresql(connection) else statement
+
+
+def bulk_insert(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[str],
+    rows: Sequence[tuple[Any, ...]],
+    *,
+    conflict: str = "ON CONFLICT DO NOTHING",
+) -> None:
+    """Insert `rows` (values in the order of `columns`) in one statement.
+
+    PostgreSQL takes the columns as arrays through `unnest`, one round trip however many the rows; SQLite's driver loops in C.
+    Values must already be what the columns store: this path skips SQLAlchemy's per-value processing on purpose.
+    """
+    if not rows:
+        return
+    names = ", ".join(f'"{name}"' for name in columns)
+    if is_postgresql(connection):
+        arrays = ", ".join(f"%s::{_array_type(table.c[name])}" for name in columns)
+        connection.exec_driver_sql(
+            f'INSERT INTO "{table.name}" ({names}) SELECT * FROM unnest({arrays}) {conflict}',
+            tuple(list(values) for values in zip(*rows, strict=True)),
+        )
+    else:
+        marks = ", ".join("?" * len(columns))
+        connection.exec_driver_sql(
+            f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) {conflict}', cast(Any, list(rows))
+        )
+
+
+def overwrite(keys: Sequence[str], columns: Sequence[str]) -> str:
+    """The conflict clause of an upsert: every column that is no key takes the new value."""
+    sets = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in keys)
+    return f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {sets}"
+
+
+def _array_type(column: Column[Any]) -> str:
+    return str(column.type.compile(dialect=postgresql_dialect())) + "[]"
+
+
+def keys_of(
+    connection: Connection,
+    name: str,
+    columns: Sequence[tuple[str, TypeEngine[Any]]],
+    rows: Iterable[tuple[Any, ...]],
+) -> FromClause:
+    """`rows` as something to join with, one bound parameter (or one a column) however many the rows."""
+    rows = list(rows)
+    if is_postgresql(connection):
+        unnested = func.unnest(
+            *(bindparam(None, [row[at] for row in rows], type_=ARRAY(kind)) for at, (_, kind) in enumerate(columns))
+        ).table_valued(*(column for column, _ in columns), name=name)
+        return unnested.render_derived()
+    each = func.json_each(bindparam(None, json.dumps(rows), type_=Text)).table_valued("value")
+    return select(
+        *(
+            func.json_extract(each.c.value, literal_column(f"'$[{at}]'")).label(column)
+            for at, (column, _) in enumerate(columns)
+        )
+    ).subquery(name)
+
+
+def migrate(url: str, revision: str = "head") -> None:
+    """Bring the database at `url` to `revision`; safe to call at every start."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["url"] = url
+    command.upgrade(config, revision)

@@ -1,0 +1,159 @@
+"""Facts beside station events: what people and clocks decided that bears on a bill. Recorded here, never changed.
+
+One function records, a few read. What a fact does to a session is judged in the fold (`machine`), in the rating or in `settle`.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, or_, select
+
+from sessions.database import bulk_insert, for_update
+from sessions.store.queries import SessionKey
+from sessions.store.tables import facts, sessions, sites
+
+FOREVER = 253_402_300_799  # 9999-12-31T23:59:59Z
+
+
+class Kind(StrEnum):
+    """What can be recorded; the columns each uses are named behind it."""
+
+    EXCUSE = "excuse"  # station_id and stall, or neither: the whole site; starts_at, ends_at
+    OUT_OF_SERVICE = "out_of_service"  # station_id, stall; starts_at, ends_at or none
+    VOID = "void"  # station_id, event_id
+    NOTICE_ACCEPTED = "notice_accepted"  # session_id; starts_at: when a channel took the first charge-complete notice
+    CLAIM = "claim"  # session_id, owner_id (none: nobody's)
+    WAIVER = "waiver"  # session_id, amount_minor (none: all of it)
+    RELEASE = "release"  # session_id, amount_minor: the fee let through
+    REJECT = "reject"  # session_id
+    RERATE = "rerate"  # starts_at, ends_at of the plug-in; tariff and its version
+    FINALISED = "finalised"  # session_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One recorded decision. Times are UTC seconds on our clock; `n` orders the facts of a site."""
+
+    site_id: str
+    kind: Kind
+    author: str
+    reason: str
+    key: str | None = None
+    station_id: str | None = None
+    stall: str | None = None
+    session_id: str | None = None
+    event_id: str | None = None
+    starts_at: int | None = None
+    ends_at: int | None = None
+    owner_id: str | None = None
+    amount_minor: int | None = None
+    tariff: str | None = None
+    tariff_version: int | None = None
+    n: int = 0
+    recorded_at: int = 0
+
+
+_COLUMNS = (
+    "site_id",
+    "kind",
+    "author",
+    "reason",
+    "key",
+    "station_id",
+    "stall",
+    "session_id",
+    "event_id",
+    "starts_at",
+    "ends_at",
+    "owner_id",
+    "amount_minor",
+    "tariff",
+    "tariff_version",
+    "n",
+    "recorded_at",
+)
+
+
+def record_facts(connection: Connection, new: Iterable[Fact], now: int) -> list[Fact]:
+    """Append `new` in the caller's transaction, numbered within their sites; a key that is known records nothing.
+
+    Locks the sites in sorted order, before any station: callers lock stations afterwards, never before.
+    """
+    by_site: dict[str, list[Fact]] = defaultdict(list)
+    for fact in new:
+        by_site[fact.site_id].append(fact)
+    recorded: list[Fact] = []
+    for site_id in sorted(by_site):
+        connection.execute(for_update(connection, select(sites.c.id).where(sites.c.id == site_id)))
+        last = connection.execute(select(func.max(facts.c.n)).where(facts.c.site_id == site_id)).scalar() or 0
+        known = _known_keys(connection, site_id, [fact.key for fact in by_site[site_id] if fact.key is not None])
+        for fact in by_site[site_id]:
+            if fact.key is not None and fact.key in known:
+                continue
+            last += 1
+            values = {name: getattr(fact, name) for name in _COLUMNS} | {"n": last, "recorded_at": now}
+            recorded.append(Fact(**values))
+    bulk_insert(
+        connection, facts, _COLUMNS, [tuple(getattr(fact, name) for name in _COLUMNS) for fact in recorded], conflict=""
+    )
+    return recorded
+
+
+def _known_keys(connection: Connection, site_id: str, keys: list[str]) -> set[str]:
+    if not keys:
+        return set()
+    statement = select(facts.c.key).where(facts.c.site_id == site_id, facts.c.key.in_(keys))
+    return {key for key in connection.execute(statement).scalars() if key is not None}
+
+
+def facts_of(connection: Connection, keys: Collection[SessionKey]) -> dict[SessionKey, list[Fact]]:
+    """The facts that name each session, in their order."""
+    found: dict[SessionKey, list[Fact]] = defaultdict(list)
+    wanted = set(keys)
+    for site_id in sorted({key.site_id for key in wanted}):
+        ids = [key.id for key in wanted if key.site_id == site_id]
+        statement = select(facts).where(facts.c.site_id == site_id, facts.c.session_id.in_(ids)).order_by(facts.c.n)
+        for row in connection.execute(statement).mappings():
+            fact = _fact(row)
+            found[SessionKey(site_id, fact.session_id or "")].append(fact)
+    return found
+
+
+def site_facts(connection: Connection, site_ids: Collection[str], kinds: Collection[Kind]) -> dict[str, list[Fact]]:
+    """The facts of the given kinds that name no session, by site, in their order."""
+    statement = (
+        select(facts)
+        .where(
+            facts.c.site_id.in_(sorted(site_ids)),
+            facts.c.session_id.is_(None),
+            facts.c.kind.in_([kind.value for kind in kinds]),
+        )
+        .order_by(facts.c.site_id, facts.c.n)
+    )
+    found: dict[str, list[Fact]] = defaultdict(list)
+    for row in connection.execute(statement).mappings():
+        found[row["site_id"]].append(_fact(row))
+    return found
+
+
+def _fact(row: Any) -> Fact:
+    return Fact(**{**row, "kind": Kind(row["kind"])})
+
+
+def sessions_overlapping(
+    connection: Connection, site_id: str, starts_at: int, ends_at: int, stall: tuple[str, str] | None = None
+) -> set[SessionKey]:
+    """Sessions of a site, or of one (station, stall), that were plugged in during [starts_at, ends_at) on our clock."""
+    begins = sessions.c.plugged_in_at + sessions.c.offset_s
+    ends = sessions.c.until + sessions.c.offset_s
+    statement = select(sessions.c.site_id, sessions.c.id).where(
+        sessions.c.site_id == site_id,
+        begins < ends_at,
+        or_(ends > starts_at, sessions.c.closed.is_(False)),
+    )
+    if stall is not None:
+        statement = statement.where(and_(sessions.c.station_id == stall[0], sessions.c.stall == stall[1]))
+    return {SessionKey(*row) for row in connection.execute(statement)}

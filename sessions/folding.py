@@ -1,0 +1,176 @@
+"""From stored facts to timelines: loads what bears on a set of sessions in bulk and folds each with the pure machine.
+
+Used by the intake after every batch, by operators' facts, by `verify` and by the pages. It writes only the snapshot.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from sessions.events import Event, EventType, in_order
+from sessions.machine import Car, Span, Timeline, fold
+from sessions.store.queries import (
+    NOTHING_UNUSABLE,
+    SessionKey,
+    Unusable,
+    Window,
+    events_of,
+    faults_of,
+    last_heard,
+    unusable_of,
+    write_sessions,
+)
+
+SESSION_TIMEOUT_S = 24 * 3600  # RULES, "When a fee posts": without an event for so long, a session is over
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A session as its facts tell it at one moment. Times are UTC seconds on the station's clock, `folded_at` on ours."""
+
+    key: SessionKey
+    timeline: Timeline
+    closed: bool
+    superseded_at: int | None
+    folded_at: int
+
+    @property
+    def station_id(self) -> str:
+        return self.key.station_id
+
+    @property
+    def completed_at(self) -> int | None:
+        return next((span.start for span in self.timeline.car if span.label == Car.COMPLETE), None)
+
+    @property
+    def complete_s(self) -> int:
+        return sum(span.end - span.start for span in self.timeline.car if span.label == Car.COMPLETE)
+
+    @property
+    def times_out_at(self) -> int | None:
+        """On our clock: when this session will be over if nothing more is heard of it."""
+        if self.closed or self.timeline.until is None:
+            return None
+        return self.timeline.until + self.timeline.offset_s + SESSION_TIMEOUT_S
+
+
+def fold_sessions(
+    connection: Connection, keys: Collection[SessionKey], now: int, *, project: bool = False
+) -> list[Folded]:
+    """Fold `keys` in sorted order as of `now`. With `project`, an open session's clock runs on to `now`."""
+    if not keys:
+        return []
+    own = events_of(connection, keys)
+    faults = faults_of(connection, {(key.site_id, key.station_id) for key in keys})
+    unusable = unusable_of(connection, {key.site_id for key in keys})
+    gathered: dict[SessionKey, tuple[list[Event], Unusable]] = {}
+    first_pass: dict[SessionKey, Timeline] = {}
+    for key in sorted(keys):
+        bad = unusable.get(key.station_id, NOTHING_UNUSABLE)
+        gathered[key] = (_relevant(own.get(key, []), faults.get(key.station_id, ()), bad), bad)
+        first_pass[key] = _fold(key, *gathered[key], until=None)
+    windows = [
+        Window(key, timeline.stall, timeline.plugged_in_at)
+        for key, timeline in first_pass.items()
+        if timeline.ended_at is None and timeline.plugged_in_at is not None and timeline.stall is not None
+    ]
+    heard = last_heard(connection, windows) if windows else {}
+    return [
+        _finish(key, timeline, *gathered[key], heard.get(key), now, project) for key, timeline in first_pass.items()
+    ]
+
+
+def _relevant(own: list[Event], faults: Iterable[Event], bad: Unusable) -> list[Event]:
+    """The session's own events, the faults of its stall and those of its whole station."""
+    if not faults:
+        return own
+    unusable = bad.conflicted | bad.voided
+    plug_in = next((e for e in in_order(own) if e.type is EventType.PLUGGED_IN and e.id not in unusable), None)
+    stall = plug_in.stall if plug_in else None
+    mine = {(event.id, event.digest) for event in own}
+    return own + [
+        event
+        for event in faults
+        if (event.id, event.digest) not in mine
+        and ((event.stall is not None and event.stall == stall) or (event.stall is None and event.session is None))
+    ]
+
+
+def _fold(key: SessionKey, events: list[Event], bad: Unusable, until: int | None) -> Timeline:
+    session = key.id.split("/", 1)[1]
+    return fold(events, session=session, until=until, conflicted=bad.conflicted, voided=bad.voided)
+
+
+def _finish(
+    key: SessionKey,
+    timeline: Timeline,
+    events: list[Event],
+    bad: Unusable,
+    heard: tuple[int, int | None] | None,
+    now: int,
+    project: bool,
+) -> Folded:
+    """An unplug ends the session; without one it runs to the last event heard, and is over after the time-out."""
+    if heard is None:
+        return Folded(key, timeline, timeline.ended_at is not None, None, now)
+    last, superseded_at = heard
+    closed = last + timeline.offset_s + SESSION_TIMEOUT_S <= now
+    until = last
+    if project and not closed and superseded_at is None:
+        until = max(last, now - timeline.offset_s)
+    return Folded(key, _fold(key, events, bad, until), closed, superseded_at, now)
+
+
+def spans_to_json(timeline: Timeline) -> str:
+    """The compact form kept with the snapshot: enough to price the session again."""
+    return json.dumps({"car": timeline.car, "excused": timeline.excused}, separators=(",", ":"))
+
+
+def timeline_from_snapshot(row: Mapping[str, Any]) -> Timeline:
+    """The snapshot's timeline, without the events it was folded from."""
+    spans = json.loads(row["timeline"] or '{"car":[],"excused":[]}')
+    return Timeline(
+        plugged_in_at=row["plugged_in_at"],
+        ended_at=row["unplugged_at"],
+        until=row["until"],
+        stall=row["stall"],
+        token=row["token_id"],
+        car=tuple(Span(*span) for span in spans["car"]),
+        excused=tuple(Span(*span) for span in spans["excused"]),
+        judged=(),
+        review=tuple(row["review"].split()) if row["review"] else (),
+        offset_s=row["offset_s"],
+        not_billable=row["not_billable"],
+    )
+
+
+def save(connection: Connection, folded: Iterable[Folded]) -> None:
+    """Overwrite the snapshots of `folded`, in the order of `SESSION_COLUMNS`."""
+    write_sessions(
+        connection,
+        [
+            (
+                one.key.site_id,
+                one.key.id,
+                one.station_id,
+                one.timeline.stall,
+                one.timeline.token,
+                one.timeline.plugged_in_at,
+                one.completed_at,
+                one.timeline.ended_at,
+                one.superseded_at,
+                one.timeline.until,
+                one.closed,
+                one.complete_s,
+                one.timeline.offset_s,
+                one.timeline.not_billable,
+                " ".join(one.timeline.review) or None,
+                spans_to_json(one.timeline),
+                one.folded_at,
+            )
+            for one in folded
+        ],
+    )

@@ -1,0 +1,275 @@
+"""The one way in for station events: deduplicate, store, fold, persist, tell the listeners; all in the caller's transaction.
+
+`record` is what a transaction does; `Intake` (in `sessions/writer.py`) decides who shares one. Nothing here knows money: the
+listeners do.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from sessions.database import bulk_insert
+from sessions.events import MAX_AHEAD_S, SessionEvent, content_digest
+from sessions.folding import Folded, fold_sessions, save
+from sessions.store import queries
+from sessions.store.queries import FAULT_TYPES, Before, SessionKey
+from sessions.store.tables import conflicts, deployment, stalls, tokens
+
+
+class Status(StrEnum):
+    """What became of one event of an upload (DESIGN, "The doors")."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+    REJECTED = "rejected"
+
+
+class EventResult(NamedTuple):
+    """The answer for one event: a stable `code`, a sentence, and whether sending it again can help."""
+
+    id: str | None
+    status: Status
+    code: str
+    message: str
+    retry: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Events that came through one door in one request."""
+
+    events: Sequence[SessionEvent]
+    author: str
+    station_id: str | None = None  # the only station its key may speak for; none: any
+    imported: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What one transaction did to sessions, as the listeners are told."""
+
+    folded: Sequence[Folded]
+    before: Mapping[SessionKey, Before]  # the snapshots of those that had one
+    live: frozenset[SessionKey]  # those with a new event that was not imported: people may be told
+    now: int
+
+
+Listener = Callable[[Connection, Changes], None]
+
+ACCEPTED = (Status.ACCEPTED, "accepted", "stored", False)
+DUPLICATE = (Status.DUPLICATE, "duplicate", "already stored, nothing changed", False)
+CONFLICT = (
+    Status.CONFLICT,
+    "id_conflict",
+    "this id came with two different contents: neither is used, the session goes to review",
+    False,
+)
+
+
+class _New(NamedTuple):
+    """One event of the batch on its way to a row."""
+
+    site_id: str
+    event: SessionEvent
+    digest: bytes
+    token_id: str | None
+    upload: Upload
+    conflicts: bool  # its id is known with another content
+
+
+class TokenNames:
+    """Surrogate ids for tokens: keyed hashes, so that facts can name a token that the erasable table no longer knows."""
+
+    def __init__(self, pepper: str) -> None:
+        self._key = bytes.fromhex(pepper)
+
+    @classmethod
+    def load(cls, connection: Connection) -> "TokenNames":
+        return cls(
+            connection.execute(select(deployment.c.value).where(deployment.c.key == "token_pepper")).scalar_one()
+        )
+
+    def surrogate(self, uid: str) -> str:
+        return hashlib.blake2b(uid.encode(), key=self._key, digest_size=12).hexdigest()
+
+
+def record(
+    connection: Connection,
+    uploads: Sequence[Upload],
+    now: int,
+    names: TokenNames,
+    listeners: Sequence[Listener],
+) -> list[list[EventResult]]:
+    """Take the uploads in, in the caller's transaction; one result an event, in the uploads' order.
+
+    After the caller's commit every accepted event is durable, its sessions folded and the listeners' work done with it.
+    """
+    speaking = {event.station for upload in uploads for event in upload.events}
+    site_of = queries.lock_stations(connection, speaking)
+    results, new = _sort_out(connection, uploads, site_of, now, names)
+    if new:
+        touched = _store(connection, new, now)
+        before = queries.snapshots_before(connection, touched)
+        folded = fold_sessions(connection, touched, now)
+        save(connection, folded)
+        live = frozenset(
+            SessionKey(one.site_id, f"{one.event.station}/{one.event.session}")
+            for one in new
+            if one.event.session is not None and not one.upload.imported
+        )
+        for listener in listeners:
+            listener(connection, Changes(folded, before, live, now))
+    return results
+
+
+def _sort_out(
+    connection: Connection, uploads: Sequence[Upload], site_of: dict[str, str], now: int, names: TokenNames
+) -> tuple[list[list[EventResult]], list[_New]]:
+    """Decide each event's result against what is stored and what came earlier in the same batch."""
+    wanted = {
+        (site_of[event.station], event.station, event.id)
+        for upload in uploads
+        for event in upload.events
+        if event.station in site_of
+    }
+    known: dict[tuple[str, str], set[bytes]] = defaultdict(set)
+    for row in queries.contents_of(connection, sorted(wanted)):
+        known[row.station_id, row.id].add(bytes(row.digest))
+    results: list[list[EventResult]] = []
+    new: list[_New] = []
+    for upload in uploads:
+        answers: list[EventResult] = []
+        for event in upload.events:
+            refusal = _refusal(event, upload, site_of, now)
+            if refusal is not None:
+                answers.append(refusal)
+                continue
+            token_id = None if event.token is None else names.surrogate(event.token)
+            digest = content_digest(event, token_id)
+            contents = known[event.station, event.id]
+            if digest not in contents:
+                new.append(_New(site_of[event.station], event, digest, token_id, upload, bool(contents)))
+                contents.add(digest)
+                answers.append(EventResult(event.id, *(ACCEPTED if len(contents) == 1 else CONFLICT)))
+            else:
+                answers.append(EventResult(event.id, *(DUPLICATE if len(contents) == 1 else CONFLICT)))
+        results.append(answers)
+    return results, new
+
+
+def _refusal(event: SessionEvent, upload: Upload, site_of: dict[str, str], now: int) -> EventResult | None:
+    """Why a well-formed event cannot be stored: its station or its time is wrong by itself."""
+    if upload.station_id is not None and event.station != upload.station_id:
+        message = f"this key speaks for station {upload.station_id}; send {event.station}'s events with its own key"
+        return EventResult(event.id, Status.REJECTED, "wrong_station", message, False)
+    if event.station not in site_of:
+        message = f"no station {event.station} is registered: `idlefee station add {event.station} --site SITE`, then send again"
+        return EventResult(event.id, Status.REJECTED, "unknown_station", message, True)
+    latest = max(event.at, event.sent_at or 0)
+    if latest > now + MAX_AHEAD_S:
+        message = "the time is more than a day ahead of ours: set the station's clock, then send it with its true time"
+        return EventResult(event.id, Status.REJECTED, "time_ahead", message, False)
+    return None
+
+
+def _store(connection: Connection, new: Sequence[_New], now: int) -> set[SessionKey]:
+    """Insert the batch's rows; answers every session whose timeline they may have changed."""
+    _register(connection, new, now)
+    rows = []
+    for one in new:
+        event = one.event
+        live = event.sent_at is not None and not event.replayed and not one.upload.imported
+        rows.append(
+            (
+                one.site_id,
+                event.station,
+                event.id,
+                one.digest,
+                event.stall,
+                None if event.session is None else f"{event.station}/{event.session}",
+                event.type.value,
+                event.at,
+                event.seq,
+                event.cause,
+                one.token_id,
+                None
+                if event.data is None
+                else json.dumps(event.data.model_dump(exclude_none=True), separators=(",", ":")),
+                now - event.sent_at if live and event.sent_at is not None else None,
+                now,
+                one.upload.author,
+            )
+        )
+    queries.insert_events(connection, rows)
+    return _touched(connection, new, now)
+
+
+def _register(connection: Connection, new: Sequence[_New], now: int) -> None:
+    """Stalls and tokens exist from the first message that names them."""
+    named_stalls = sorted({(o.site_id, o.event.station, o.event.stall) for o in new if o.event.stall is not None})
+    bulk_insert(
+        connection,
+        stalls,
+        ("site_id", "station_id", "stall", "created_at"),
+        [(*stall, now) for stall in named_stalls],
+    )
+    named_tokens = sorted({(o.token_id, o.event.token) for o in new if o.token_id is not None})
+    bulk_insert(connection, tokens, ("id", "uid", "created_at"), [(*token, now) for token in named_tokens])
+
+
+Where = tuple[str, str, str | None]  # site, station, stall (none: the whole station)
+
+
+class _Reach:
+    """Collects what a batch may have changed: sessions by name, and stretches of time at stalls and stations."""
+
+    def __init__(self) -> None:
+        self.sessions: set[SessionKey] = set()
+        self.heard: dict[Where, tuple[int, int]] = {}
+        self.faults: dict[Where, int] = {}
+
+    def add(self, where: Where, session_id: str | None, kind: str, at: int) -> None:
+        first, last = self.heard.get(where, (at, at))
+        self.heard[where] = (min(first, at), max(last, at))
+        if session_id is not None:
+            self.sessions.add(SessionKey(where[0], session_id))
+        if kind in FAULT_TYPES:
+            self.faults[where] = min(self.faults.get(where, at), at)
+
+    def touched(self, connection: Connection) -> set[SessionKey]:
+        touched = self.sessions | queries.open_sessions_touched(connection, self.heard)
+        return touched | queries.sessions_after(connection, self.faults) if self.faults else touched
+
+
+def _touched(connection: Connection, new: Sequence[_New], now: int) -> set[SessionKey]:
+    reach = _Reach()
+    for one in new:
+        event = one.event
+        session_id = None if event.session is None else f"{event.station}/{event.session}"
+        reach.add((one.site_id, event.station, event.stall), session_id, event.type.value, event.at)
+    twice = sorted({(one.site_id, one.event.station, one.event.id) for one in new if one.conflicts})
+    if twice:
+        bulk_insert(
+            connection,
+            conflicts,
+            ("site_id", "station_id", "event_id", "recorded_at"),
+            [(*name, now) for name in twice],
+        )
+        for row in queries.contents_of(connection, twice):
+            reach.add((row.site_id, row.station_id, row.stall), row.session_id, row.type, row.at)
+    return reach.touched(connection)
+
+
+def touched_by_event(connection: Connection, site_id: str, station_id: str, event_id: str) -> set[SessionKey]:
+    """Every session that changes when the event under this id no longer counts."""
+    reach = _Reach()
+    for row in queries.contents_of(connection, [(site_id, station_id, event_id)]):
+        reach.add((row.site_id, row.station_id, row.stall), row.session_id, row.type, row.at)
+    return reach.touched(connection) if reach.heard else set()

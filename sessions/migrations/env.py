@@ -1,0 +1,19 @@
+"""How Alembic reaches the database: the URL comes from the caller (`sessions.database.migrate`), never from a file."""
+
+from alembic import context
+
+from sessions.database import connect, metadata, writing
+
+
+def run() -> None:
+    engine = connect(context.config.attributes["url"])
+    try:
+        with writing(engine) as connection:
+            context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+            with context.begin_transaction():
+                context.run_migrations()
+    finally:
+        engine.dispose()
+
+
+run()

@@ -1,0 +1,212 @@
+"""Sellers, sites, stations and stalls: the registry, and how many of a site's stalls were occupied at any moment.
+
+All moments here are on our clock: what stations say is corrected by each session's offset.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo, available_timezones
+
+from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
+from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
+
+from sessions.database import is_postgresql
+from sessions.facts import FOREVER, Kind, site_facts
+from sessions.store.tables import sellers, sessions, sites, stalls, station_contacts, stations
+
+NAME = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+
+class NameTaken(Exception):
+    """Something of this kind has this id already."""
+
+
+class Unknown(Exception):
+    """Nothing of this kind has this id."""
+
+    def __init__(self, kind: str, id_: str) -> None:
+        super().__init__(f"no {kind} {id_}")
+        self.kind, self.id = kind, id_
+
+
+class BadName(ValueError):
+    """An id must be of letters, digits and `. _ : -`, 1 to 64 of them; a zone one of IANA's."""
+
+
+class Site(NamedTuple):
+    """A place with stations, of one seller, in one time zone."""
+
+    id: str
+    seller_id: str
+    name: str
+    zone: str
+
+    @property
+    def tz(self) -> ZoneInfo:
+        return ZoneInfo(self.zone)
+
+
+class Occupied(NamedTuple):
+    """`occupied` of `in_service` stalls, from `at` until the next; UTC seconds on our clock."""
+
+    at: int
+    occupied: int
+    in_service: int
+
+
+def _checked(id_: str) -> str:
+    if not NAME.fullmatch(id_):
+        raise BadName(f"{id_!r}: use letters, digits and . _ : - (1 to 64 of them)")
+    return id_
+
+
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        raise BadName(f"{name!r} is no IANA time zone; one is for example Europe/Berlin")
+    return name
+
+
+def _insert_new(connection: Connection, table: Any, kind: str, values: dict[str, Any]) -> None:
+    if connection.execute(select(table.c.id).where(table.c.id == values["id"])).first():
+        raise NameTaken(f"{kind} {values['id']} exists")
+    connection.execute(insert(table).values(**values))
+
+
+def add_seller(connection: Connection, id_: str, name: str, zone: str, now: int) -> None:
+    """Raises `NameTaken`, `BadName`."""
+    values = {"id": _checked(id_), "name": name, "zone": _zone(zone), "created_at": now}
+    _insert_new(connection, sellers, "seller", values)
+
+
+def add_site(connection: Connection, id_: str, seller_id: str, name: str, zone: str, now: int) -> None:
+    """Raises `NameTaken`, `BadName`, `Unknown` seller."""
+    if not connection.execute(select(sellers.c.id).where(sellers.c.id == seller_id)).first():
+        raise Unknown("seller", seller_id)
+    values = {"id": _checked(id_), "seller_id": seller_id, "name": name, "zone": _zone(zone), "created_at": now}
+    _insert_new(connection, sites, "site", values)
+
+
+def add_station(connection: Connection, id_: str, site_id: str, now: int) -> None:
+    """Raises `NameTaken`, `BadName`, `Unknown` site."""
+    site(connection, site_id)
+    _insert_new(connection, stations, "station", {"id": _checked(id_), "site_id": site_id, "created_at": now})
+
+
+def add_stall(connection: Connection, station_id: str, stall: str, now: int, in_service_from: int | None) -> None:
+    """Raises `NameTaken`, `BadName`, `Unknown` station. A stall without `in_service_from` has stood there since ever."""
+    site_id = site_of_station(connection, station_id)
+    there = select(stalls.c.stall).where(stalls.c.station_id == station_id, stalls.c.stall == _checked(stall))
+    if connection.execute(there).first():
+        raise NameTaken(f"stall {station_id}/{stall} exists")
+    connection.execute(
+        insert(stalls).values(
+            site_id=site_id, station_id=station_id, stall=stall, in_service_from=in_service_from, created_at=now
+        )
+    )
+
+
+def site(connection: Connection, site_id: str) -> Site:
+    """Raises `Unknown`."""
+    row = connection.execute(
+        select(sites.c.id, sites.c.seller_id, sites.c.name, sites.c.zone).where(sites.c.id == site_id)
+    ).first()
+    if row is None:
+        raise Unknown("site", site_id)
+    return Site(*row)
+
+
+def all_sites(connection: Connection) -> list[Site]:
+    statement = select(sites.c.id, sites.c.seller_id, sites.c.name, sites.c.zone).order_by(sites.c.id)
+    return [Site(*row) for row in connection.execute(statement)]
+
+
+def sites_by_id(connection: Connection, site_ids: Sequence[str]) -> dict[str, Site]:
+    statement = select(sites.c.id, sites.c.seller_id, sites.c.name, sites.c.zone).where(sites.c.id.in_(site_ids))
+    return {row[0]: Site(*row) for row in connection.execute(statement)}
+
+
+def site_of_station(connection: Connection, station_id: str) -> str:
+    """Raises `Unknown`."""
+    site_id = connection.execute(select(stations.c.site_id).where(stations.c.id == station_id)).scalar()
+    if site_id is None:
+        raise Unknown("station", station_id)
+    return str(site_id)
+
+
+def note_heartbeat(
+    connection: Connection, station_id: str, now: int, interval_s: int | None, clock_ahead_s: int | None
+) -> None:
+    """Overwrite the station's last contact; what a heartbeat leaves out keeps its last value."""
+    upsert = (upsert_postgresql if is_postgresql(connection) else upsert_sqlite)(station_contacts)
+    told = {"interval_s": interval_s, "clock_ahead_s": clock_ahead_s}
+    given = {name: value for name, value in told.items() if value is not None}
+    connection.execute(
+        upsert.values(station_id=station_id, heard_at=now, **told).on_conflict_do_update(
+            index_elements=["station_id"], set_={"heard_at": now, **given}
+        )
+    )
+
+
+def occupancy(connection: Connection, site_id: str, starts_at: int, ends_at: int) -> tuple[Occupied, ...]:
+    """How many stalls were occupied, and how many in service, through [starts_at, ends_at).
+
+    A running session occupies its stall until further notice; one that timed out or was superseded, until then.
+    """
+    busy = _busy_stretches(connection, site_id, starts_at, ends_at)
+    closed = _out_of_service(connection, site_id)
+    standing = connection.execute(
+        select(stalls.c.station_id, stalls.c.stall, stalls.c.in_service_from).where(stalls.c.site_id == site_id)
+    ).all()
+    cuts = {starts_at}
+    for stretch in (*busy, *closed):
+        cuts.update(at for at in stretch[2:] if starts_at < at < ends_at)
+    cuts.update(row.in_service_from for row in standing if starts_at < (row.in_service_from or 0) < ends_at)
+    steps: list[Occupied] = []
+    for at in sorted(cuts):
+        taken = {stretch[:2] for stretch in busy if stretch[2] <= at < stretch[3]}
+        out = {stretch[:2] for stretch in closed if stretch[2] <= at < stretch[3]}
+        serving = {(row.station_id, row.stall) for row in standing if (row.in_service_from or 0) <= at} - out
+        step = Occupied(at, len(taken), len(serving))
+        if not steps or step[1:] != steps[-1][1:]:
+            steps.append(step)
+    return tuple(steps)
+
+
+Stretch = tuple[str, str, int, int]  # station, stall, [start, end)
+
+
+def _busy_stretches(connection: Connection, site_id: str, starts_at: int, ends_at: int) -> list[Stretch]:
+    begins = sessions.c.plugged_in_at + sessions.c.offset_s
+    statement = select(
+        sessions.c.station_id,
+        sessions.c.stall,
+        begins,
+        sessions.c.offset_s,
+        sessions.c.until,
+        sessions.c.closed,
+        sessions.c.superseded_at,
+    ).where(
+        sessions.c.site_id == site_id,
+        begins < ends_at,
+        or_(sessions.c.closed.is_(False), sessions.c.until + sessions.c.offset_s > starts_at),
+    )
+    found: list[Stretch] = []
+    for station_id, stall, start, offset_s, until, closed, superseded_at in connection.execute(statement):
+        end = until if closed else superseded_at
+        found.append((station_id, stall, start, FOREVER if end is None else end + offset_s))
+    return found
+
+
+def _out_of_service(connection: Connection, site_id: str) -> list[Stretch]:
+    recorded = site_facts(connection, [site_id], [Kind.OUT_OF_SERVICE]).get(site_id, [])
+    return [
+        (
+            fact.station_id or "",
+            fact.stall or "",
+            fact.starts_at or 0,
+            FOREVER if fact.ends_at is None else fact.ends_at,
+        )
+        for fact in recorded
+    ]

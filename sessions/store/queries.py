@@ -1,0 +1,323 @@
+"""The queries of the intake and the fold, each for a whole batch at once. Rows in, rows out; no rule of the bill."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, Text, and_, exists, literal, or_, select, union_all
+
+from sessions.database import UtcSeconds, bulk_insert, for_update, keys_of, overwrite
+from sessions.events import Event, EventType
+from sessions.store.tables import conflicts, events, facts, sessions, sites, stations
+
+FAULT_TYPES = (EventType.STATION_FAULT.value, EventType.STATION_RESTORED.value)
+
+
+class SessionKey(NamedTuple):
+    """A session's name in the database; sorted, the order in which sessions are written."""
+
+    site_id: str
+    id: str
+
+    @property
+    def station_id(self) -> str:
+        return self.id.split("/", 1)[0]
+
+
+EVENT_COLUMNS = (
+    "site_id",
+    "station_id",
+    "id",
+    "digest",
+    "stall",
+    "session_id",
+    "type",
+    "at",
+    "seq",
+    "cause",
+    "token_id",
+    "data",
+    "offset_s",
+    "received_at",
+    "author",
+)
+SESSION_COLUMNS = tuple(column.name for column in sessions.columns)
+
+_FOLD_COLUMNS = (
+    events.c.at,
+    events.c.seq,
+    events.c.type,
+    events.c.id,
+    events.c.stall,
+    events.c.session_id,
+    events.c.cause,
+    events.c.token_id,
+    events.c.offset_s,
+    events.c.digest,
+)
+_TYPES = {kind.value: kind for kind in EventType}
+
+
+def _event(row: Row[Any]) -> Event:
+    """A stored row as the fold sees it; the station's own session name is what follows the slash."""
+    at, seq, kind, id_, stall, session_id, cause, token_id, offset_s, digest = row[:10]
+    session = None if session_id is None else session_id.split("/", 1)[1]
+    return Event(at, seq, _TYPES[kind], id_, stall, session, cause, token_id, offset_s, bytes(digest))
+
+
+def lock_stations(connection: Connection, station_ids: Collection[str]) -> dict[str, str]:
+    """Lock the stations in sorted order and, before them, sites whose sessions price each other. Answers station → site.
+
+    Everything that folds or settles a session holds its station, so this one lock is all the intake needs.
+    """
+    wanted = select(stations.c.id, stations.c.site_id, sites.c.priced_by_occupancy).join(sites)
+    found = connection.execute(wanted.where(stations.c.id.in_(sorted(station_ids)))).all()
+    shared = sorted({row.site_id for row in found if row.priced_by_occupancy})
+    if shared:
+        connection.execute(
+            for_update(connection, select(sites.c.id).where(sites.c.id.in_(shared)).order_by(sites.c.id))
+        )
+    ids = sorted(row.id for row in found)
+    connection.execute(
+        for_update(connection, select(stations.c.id).where(stations.c.id.in_(ids)).order_by(stations.c.id))
+    )
+    return {row.id: row.site_id for row in found}
+
+
+def contents_of(connection: Connection, names: Sequence[tuple[str, str, str]]) -> Sequence[Row[Any]]:
+    """What is stored under each (site, station, event id): a row a content."""
+    wanted = keys_of(connection, "wanted", (("site_id", Text()), ("station_id", Text()), ("id", Text())), names)
+    statement = select(
+        events.c.site_id,
+        events.c.station_id,
+        events.c.id,
+        events.c.digest,
+        events.c.session_id,
+        events.c.stall,
+        events.c.type,
+        events.c.at,
+    ).join(
+        wanted,
+        and_(
+            events.c.site_id == wanted.c.site_id,
+            events.c.station_id == wanted.c.station_id,
+            events.c.id == wanted.c.id,
+        ),
+    )
+    return connection.execute(statement).all()
+
+
+def insert_events(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    bulk_insert(connection, events, EVENT_COLUMNS, rows)
+
+
+def write_sessions(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    bulk_insert(connection, sessions, SESSION_COLUMNS, rows, conflict=overwrite(("site_id", "id"), SESSION_COLUMNS))
+
+
+class Before(NamedTuple):
+    """What the snapshot said of a session before a change; all none for a session nobody knew."""
+
+    plugged_in_at: int | None = None
+    completed_at: int | None = None
+    until: int | None = None
+    closed: bool = False
+
+
+UNHEARD_OF = Before()
+
+
+def snapshots_before(connection: Connection, keys: Collection[SessionKey]) -> dict[SessionKey, Before]:
+    """The snapshots of those sessions that have one."""
+    wanted = keys_of(connection, "wanted", (("site_id", Text()), ("id", Text())), keys)
+    statement = select(
+        sessions.c.site_id,
+        sessions.c.id,
+        sessions.c.plugged_in_at,
+        sessions.c.completed_at,
+        sessions.c.until,
+        sessions.c.closed,
+    ).join(wanted, and_(sessions.c.site_id == wanted.c.site_id, sessions.c.id == wanted.c.id))
+    return {SessionKey(row[0], row[1]): Before(*row[2:]) for row in connection.execute(statement)}
+
+
+def open_sessions_touched(
+    connection: Connection, stalls: Mapping[tuple[str, str, str | None], tuple[int, int]]
+) -> set[SessionKey]:
+    """Sessions without an unplug whose last word may move: (site, station, stall or none) → first and last new stamp."""
+    reach = keys_of(
+        connection,
+        "reach",
+        (
+            ("site_id", Text()),
+            ("station_id", Text()),
+            ("stall", Text()),
+            ("first", UtcSeconds()),
+            ("last", UtcSeconds()),
+        ),
+        [(*where, *stamps) for where, stamps in stalls.items()],
+    )
+    statement = select(sessions.c.site_id, sessions.c.id).join(
+        reach,
+        and_(
+            sessions.c.site_id == reach.c.site_id,
+            sessions.c.station_id == reach.c.station_id,
+            or_(reach.c.stall.is_(None), sessions.c.stall == reach.c.stall),
+            sessions.c.unplugged_at.is_(None),
+            sessions.c.plugged_in_at <= reach.c.last,
+            or_(sessions.c.superseded_at.is_(None), sessions.c.superseded_at >= reach.c.first),
+        ),
+    )
+    return {SessionKey(*row) for row in connection.execute(statement)}
+
+
+def sessions_after(connection: Connection, faults: Mapping[tuple[str, str, str | None], int]) -> set[SessionKey]:
+    """Sessions a fault or restoration may concern: those not over when it happened. (site, station, stall) → earliest."""
+    found: set[SessionKey] = set()
+    for (site_id, station_id, stall), at in faults.items():
+        statement = select(sessions.c.site_id, sessions.c.id).where(
+            sessions.c.site_id == site_id,
+            sessions.c.station_id == station_id,
+            or_(sessions.c.unplugged_at.is_(None), sessions.c.unplugged_at > at),
+        )
+        if stall is not None:
+            statement = statement.where(sessions.c.stall == stall)
+        found.update(SessionKey(*row) for row in connection.execute(statement))
+    return found
+
+
+def events_of(connection: Connection, keys: Collection[SessionKey]) -> dict[SessionKey, list[Event]]:
+    """Each session's own events."""
+    wanted = keys_of(connection, "wanted", (("site_id", Text()), ("session_id", Text())), keys)
+    statement = select(*_FOLD_COLUMNS, events.c.site_id).join(
+        wanted, and_(events.c.site_id == wanted.c.site_id, events.c.session_id == wanted.c.session_id)
+    )
+    found: dict[SessionKey, list[Event]] = defaultdict(list)
+    for row in connection.execute(statement):
+        found[SessionKey(row[10], row[5])].append(_event(row))
+    return found
+
+
+def faults_of(connection: Connection, station_ids: Collection[tuple[str, str]]) -> dict[str, list[Event]]:
+    """Every fault and restoration of the given (site, station) pairs, by station."""
+    wanted = keys_of(connection, "wanted", (("site_id", Text()), ("station_id", Text())), station_ids)
+    statement = (
+        select(*_FOLD_COLUMNS, events.c.station_id)
+        .join(wanted, and_(events.c.site_id == wanted.c.site_id, events.c.station_id == wanted.c.station_id))
+        .where(events.c.type.in_(FAULT_TYPES))
+    )
+    found: dict[str, list[Event]] = defaultdict(list)
+    for row in connection.execute(statement):
+        found[row[10]].append(_event(row))
+    return found
+
+
+class Unusable(NamedTuple):
+    """Event ids that count for nothing, by reason."""
+
+    conflicted: frozenset[str]
+    voided: frozenset[str]
+
+
+NOTHING_UNUSABLE = Unusable(frozenset(), frozenset())
+
+
+def unusable_of(connection: Connection, site_ids: Collection[str]) -> dict[str, Unusable]:
+    """By station of the given sites: the ids that came with two contents, and those an operator voided."""
+    wanted = sorted(site_ids)
+    found: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
+    statement = union_all(
+        select(literal(0), conflicts.c.station_id, conflicts.c.event_id).where(conflicts.c.site_id.in_(wanted)),
+        select(literal(1), facts.c.station_id, facts.c.event_id).where(
+            facts.c.site_id.in_(wanted), facts.c.kind == "void", facts.c.session_id.is_(None)
+        ),
+    )
+    for why, station_id, event_id in connection.execute(statement):
+        found[station_id][why].add(event_id)
+    return {station: Unusable(frozenset(twice), frozenset(voided)) for station, (twice, voided) in found.items()}
+
+
+class Window(NamedTuple):
+    """Where an open session's last word is looked for: from its plug-in on, at its stall and its whole station."""
+
+    key: SessionKey
+    stall: str
+    plugged_in_at: int
+
+
+def last_heard(connection: Connection, windows: Sequence[Window]) -> dict[SessionKey, tuple[int, int | None]]:
+    """For sessions without an unplug: the last event before the stall's next plug-in, and that plug-in.
+
+    Conflicting and voided events are no word of the station.
+    """
+    wanted = keys_of(
+        connection,
+        "wanted",
+        (
+            ("site_id", Text()),
+            ("id", Text()),
+            ("station_id", Text()),
+            ("stall", Text()),
+            ("since", UtcSeconds()),
+        ),
+        [(w.key.site_id, w.key.id, w.key.station_id, w.stall, w.plugged_in_at) for w in windows],
+    )
+    usable = and_(
+        ~exists().where(
+            conflicts.c.site_id == events.c.site_id,
+            conflicts.c.station_id == events.c.station_id,
+            conflicts.c.event_id == events.c.id,
+        ),
+        ~exists().where(
+            facts.c.site_id == events.c.site_id,
+            facts.c.kind == "void",
+            facts.c.session_id.is_(None),
+            facts.c.station_id == events.c.station_id,
+            facts.c.event_id == events.c.id,
+        ),
+    )
+    here = and_(events.c.site_id == wanted.c.site_id, events.c.station_id == wanted.c.station_id, usable)
+    at_stall = and_(here, events.c.stall == wanted.c.stall)
+    next_plug_in = (
+        select(events.c.at)
+        .where(
+            at_stall,
+            events.c.at > wanted.c.since,
+            events.c.type == EventType.PLUGGED_IN.value,
+            events.c.session_id != wanted.c.id,
+        )
+        .order_by(events.c.at)
+        .limit(1)
+        .scalar_subquery()
+    )
+    bounded = select(wanted, next_plug_in.label("next_at")).cte("bounded")
+    before = and_(
+        events.c.site_id == bounded.c.site_id,
+        events.c.station_id == bounded.c.station_id,
+        usable,
+        events.c.at >= bounded.c.since,
+        or_(bounded.c.next_at.is_(None), events.c.at < bounded.c.next_at),
+    )
+
+    def latest(where: Any) -> Any:
+        return (
+            select(events.c.at)
+            .where(before, where)
+            .order_by(events.c.at.desc())
+            .limit(1)
+            .correlate(bounded)
+            .scalar_subquery()
+        )
+
+    statement = select(
+        bounded.c.site_id,
+        bounded.c.id,
+        bounded.c.since,
+        bounded.c.next_at,
+        latest(events.c.stall == bounded.c.stall),
+        latest(events.c.stall.is_(None)),
+    )
+    return {
+        SessionKey(row[0], row[1]): (max(at for at in (row[2], row[4], row[5]) if at is not None), row[3])
+        for row in connection.execute(statement)
+    }
