@@ -82,36 +82,12 @@ def stays(timeline: Timeline, policy: GracePolicy, exclusions: Sequence[Span] = 
 
     Where exclusions overlap, a fault is named before the others, and those in the order given.
     """
-    excluded = [*fault_spans(timeline), *exclusions]
+    faults = [Span(start, end, f"fault {causes}") for start, end, causes in timeline.excused]
+    excluded = [*faults, *exclusions]
     return tuple(
-        Stay(tuple(_with_grace(policy, excuse(complete, excluded))))
+        Stay(tuple(_with_grace(policy, _without(complete, excluded))))
         for complete in _granted(timeline.car, policy.grace_again_after_s)
     )
-
-
-def fault_spans(timeline: Timeline) -> list[Span]:
-    """The timeline's station faults, labelled as an exclusion."""
-    return [Span(start, end, f"fault {causes}") for start, end, causes in timeline.excused]
-
-
-def excuse(pieces: Sequence[Span], exclusions: Sequence[Span]) -> list[Span]:
-    """`pieces` with what is excluded cut out and labelled `excused:<why>`; the first exclusion names it."""
-    left = list(pieces)
-    for exclusion in exclusions:
-        left = [part for piece in left for part in _cut(piece, exclusion)]
-    return left
-
-
-def _cut(piece: Span, exclusion: Span) -> Iterator[Span]:
-    start, end = max(piece.start, exclusion.start), min(piece.end, exclusion.end)
-    if start >= end or piece.label.startswith(EXCUSED):
-        yield piece
-        return
-    if piece.start < start:
-        yield Span(piece.start, start, piece.label)
-    yield Span(start, end, EXCUSED + exclusion.label)
-    if end < piece.end:
-        yield Span(end, piece.end, piece.label)
 
 
 def _granted(car: Sequence[Span], grace_again_after_s: int) -> list[list[Span]]:
@@ -126,6 +102,25 @@ def _granted(car: Sequence[Span], grace_again_after_s: int) -> list[list[Span]]:
                 grants.append([])
             grants[-1].append(Span(start, end, IDLE))
     return grants
+
+
+def _without(pieces: list[Span], exclusions: Sequence[Span]) -> list[Span]:
+    """`pieces` with what is excluded cut out and labelled `excused:<why>`; the first exclusion names it."""
+    for exclusion in exclusions:
+        pieces = [part for piece in pieces for part in _cut(piece, exclusion)]
+    return pieces
+
+
+def _cut(piece: Span, exclusion: Span) -> Iterator[Span]:
+    start, end = max(piece.start, exclusion.start), min(piece.end, exclusion.end)
+    if start >= end or piece.label != IDLE:
+        yield piece
+        return
+    if piece.start < start:
+        yield Span(piece.start, start, IDLE)
+    yield Span(start, end, EXCUSED + exclusion.label)
+    if end < piece.end:
+        yield Span(end, piece.end, IDLE)
 
 
 def _with_grace(policy: GracePolicy, pieces: Sequence[Span]) -> Iterator[Span]:

@@ -2,6 +2,7 @@
 
 from billing.rating.price import PIECE_S, RULES_VERSION, Context, Occupancy, rate
 from billing.rating.report import FeeReport, PriceLine, report_from_json, report_to_json
+from billing.rating.words import duration, explain
 
 __all__ = [
     "PIECE_S",
@@ -10,6 +11,8 @@ __all__ = [
     "FeeReport",
     "Occupancy",
     "PriceLine",
+    "duration",
+    "explain",
     "rate",
     "report_from_json",
     "report_to_json",

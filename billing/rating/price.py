@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from billing.money import half_up
 from billing.rating.report import FeeReport, PriceLine
 from billing.tariffs import NO_FEE_HOURS, Tariff, no_fee_spans
-from sessions.grace import IDLE, Stay, excuse, fault_spans, stays
+from sessions.grace import IDLE, Stay, stays
 from sessions.machine import Car, Span, Timeline
 
 RULES_VERSION = 1
@@ -38,11 +38,10 @@ class Context:
 
 def rate(timeline: Timeline, tariff: Tariff, context: Context) -> FeeReport:
     """What the session costs under the tariff, as far as the timeline goes."""
-    faults, excuses = fault_spans(timeline), _operators_excuses(timeline, context)
-    exclusions = [*excuses, *_conditions(timeline, tariff, context)]
+    exclusions = [*_operators_excuses(timeline, context), *_conditions(timeline, tariff, context)]
     bill = _bill(timeline, tariff, context, exclusions)
     whole = bill
-    if tariff.tiers and bill.fee_minor and (faults or exclusions):
+    if tariff.tiers and bill.fee_minor and (timeline.excused or exclusions):
         # A minute that is not counted moves the later ones, perhaps to where they cost more.
         whole = _bill(replace(timeline, excused=()), tariff, context, [])
     holds = min(bill, whole, key=lambda one: one.fee_minor)
@@ -57,7 +56,7 @@ def rate(timeline: Timeline, tariff: Tariff, context: Context) -> FeeReport:
         until=timeline.until,
         offset_s=timeline.offset_s,
         not_billable=timeline.not_billable,
-        spans=_what_people_see(timeline.car, holds.stays, [*faults, *excuses]),
+        spans=_what_people_see(timeline.car, holds.stays),
         stays=holds.stays,
         chargeable_s=sum(stay.chargeable_s for stay in holds.stays),
         billed_s=holds.billed_s,
@@ -96,9 +95,9 @@ def _conditions(timeline: Timeline, tariff: Tariff, context: Context) -> Iterato
         yield Span(start, until if accepted_at is None else accepted_at - offset_s, "no notice")
 
 
-def _what_people_see(car: Iterable[Span], counted: Iterable[Stay], excuses: Sequence[Span]) -> tuple[Span, ...]:
-    """The whole session, with the complete time as it was counted and faults shown wherever they fell."""
-    around = excuse([span for span in car if span.label != Car.COMPLETE], excuses)
+def _what_people_see(car: Iterable[Span], counted: Iterable[Stay]) -> tuple[Span, ...]:
+    """The whole session, its complete time as it was counted."""
+    around = [Span(start, end, str(label)) for start, end, label in car if label != Car.COMPLETE]
     return tuple(sorted([*around, *(span for stay in counted for span in stay.spans)]))
 
 

@@ -5,7 +5,7 @@ that makes no sense: every event is judged, and what does not count says why.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -63,26 +63,26 @@ def fold(
     the spans stop at `until`, or without it at the last event used.
     """
     usable, unusable = _sift(events, conflicted, voided)
-    ordered = in_order(usable)
-    own = [event for event in ordered if event.session == session]
-    walk = _Walk(session, own)
+    stall = _stall_of(session, usable)
+    here, elsewhere = _apart(session, stall, usable)
+    walk = _Walk(session, ordered := in_order(here))
     judged = [Judged(event, walk.judge(event)) for event in ordered]
-    start = walk.plug_in.at if walk.plug_in else None
-    end = _end(walk, ordered, until)
-    offsets = [event.offset_s for event in own if event.offset_s is not None]
+    start, end = walk.started_at, _end(walk, ordered, until)
+    ours = [event.offset_s for event in here if event.offset_s is not None and event.session == session]
+    car = () if start is None or end is None else _runs(walk.car_changes, Car.CONNECTED, start, end)
     return Timeline(
         plugged_in_at=start,
         ended_at=walk.ended_at,
         until=end,
-        stall=walk.stall,
+        stall=stall,
         token=walk.token,
-        car=() if start is None or end is None else _runs(walk.car_changes, Car.CONNECTED, start, end),
+        car=car,
         excused=() if start is None or end is None else _excused(walk.open_changes, start, end),
-        judged=tuple(_merged(judged, unusable)),
-        review=tuple(_review(walk, unusable, offsets, end)),
+        judged=tuple(_merged(judged, [*unusable, *elsewhere])),
+        review=tuple(_review(walk, [event for event, why in unusable if why == "conflict"], stall, end, ours)),
         # Delay on the way only ever adds to an offset, so the smallest is the nearest to the truth.
-        offset_s=min(offsets, default=0),
-        not_billable=walk.not_billable,
+        offset_s=min(ours, default=0),
+        not_billable=_not_billable(walk, car),
     )
 
 
@@ -103,7 +103,7 @@ def _sift(
             unusable.append(Judged(event, "conflict"))
         else:
             usable.append(event)
-    return usable, [Judged(event, reason) for event, reason in sorted(unusable, key=_place)]
+    return usable, unusable
 
 
 def _later_copy_first(event: Event) -> int:
@@ -111,36 +111,55 @@ def _later_copy_first(event: Event) -> int:
     return -event.offset_s if event.offset_s is not None else -(2**63)
 
 
-def _place(judged: Judged) -> tuple[int, str, bytes]:
-    return judged.event.at, judged.event.id, judged.event.digest
+def _stall_of(session: str, usable: Sequence[Event]) -> str | None:
+    """Where the session is: at the stall of its plug-in, or while none is known, the first one it names."""
+    own = [event for event in usable if event.session == session]
+    plug_ins = [event for event in own if event.type is EventType.PLUGGED_IN]
+    if len(plug_ins) == 1:
+        return plug_ins[0].stall
+    ordered = in_order(own)
+    first = [event for event in ordered if event.type is EventType.PLUGGED_IN] or ordered
+    return next((event.stall for event in first if event.stall is not None), None)
+
+
+def _apart(session: str, stall: str | None, usable: Sequence[Event]) -> tuple[Sequence[Event], list[Judged]]:
+    """What is about this session at this stall, and what is about something else."""
+    elsewhere = [Judged(event, why) for event in usable if (why := _elsewhere(session, stall, event))]
+    if not elsewhere:
+        return usable, elsewhere
+    return [event for event in usable if not _elsewhere(session, stall, event)], elsewhere
+
+
+def _elsewhere(session: str, stall: str | None, event: Event) -> str | None:
+    """Why an event is not about this session. A fault without a session covers its stall or its station;
+    one that names a session and no stall is of that session's stall, and seen by that session only."""
+    if event.stall is not None and event.stall != stall:
+        return "other_stall"
+    if event.session == session:
+        return None
+    covers = event.type in FAULTS and (event.stall is not None or event.session is None)
+    return None if covers else "other_session"
 
 
 class _Walk:
-    """One pass over a session's usable events in order; `judge` applies one and says why it did not count."""
+    """One pass over the events in order; `judge` applies one to both regions, or says why it did not count."""
 
-    def __init__(self, session: str, own: Sequence[Event]) -> None:
+    def __init__(self, session: str, ordered: Sequence[Event]) -> None:
         self.session = session
-        self.plug_in = next((event for event in own if event.type is EventType.PLUGGED_IN), None)
-        named = (event.stall for event in own if event.stall is not None)
-        self.stall = self.plug_in.stall if self.plug_in else next(named, None)
+        self.plug_in = next((event for event in ordered if event.type is EventType.PLUGGED_IN), None)
+        self.started_at = self.plug_in.at if self.plug_in else None
+        self.ended_at: int | None = None
         self.token: str | None = None
         self.car = Car.CONNECTED
         self.car_changes: list[tuple[int, str]] = []
         self.causes: dict[tuple[bool, str], Station] = {}
         self.open_changes: list[tuple[int, str]] = []
         self.plugged_in = False
-        self.ended_at: int | None = None
-        self.completed = False
-        self.completed_late = False
         self.unplugged_early = False
+        self.completed_late = False
 
     def judge(self, event: Event) -> str | None:
-        if event.type in FAULTS:
-            ignored = self._not_here(event) or self._station(event)
-        elif event.session != self.session:
-            ignored = "other_session"
-        else:
-            ignored = self._car(event)
+        ignored = self._station(event) if event.type in FAULTS else self._car(event)
         if ignored is None and self.token is None and event.session == self.session:
             self.token = event.token
         return ignored
@@ -159,16 +178,9 @@ class _Walk:
             return IGNORED.get((self.car, kind))
         self.car = then
         self.car_changes.append((event.at, then))
-        self.completed |= then is Car.COMPLETE
         if then is Car.ENDED:
             self.ended_at = event.at
         return None
-
-    def _not_here(self, event: Event) -> str | None:
-        """Why a fault is not this stall's. One that names a session and no stall is seen by that one only."""
-        if event.stall is not None:
-            return None if event.stall == self.stall else "other_stall"
-        return None if event.session in {None, self.session} else "other_session"
 
     def _station(self, event: Event) -> str | None:
         if self.car is Car.ENDED:
@@ -184,19 +196,11 @@ class _Walk:
         self.open_changes.append((event.at, "+".join(sorted(names))))
         return None
 
-    @property
-    def not_billable(self) -> str | None:
-        if self.plug_in is None:
-            return "no_plug_in"
-        if self.completed:
-            return None
-        return "complete_after_unplug" if self.completed_late else "no_completion"
-
 
 def _end(walk: _Walk, ordered: Sequence[Event], until: int | None) -> int | None:
-    if walk.plug_in is None or walk.ended_at is not None:
+    if walk.started_at is None or walk.ended_at is not None:
         return walk.ended_at
-    return max(walk.plug_in.at, ordered[-1].at if until is None else until)
+    return max(walk.started_at, ordered[-1].at if until is None else until)
 
 
 def _runs(changes: Iterable[tuple[int, str]], label: str, start: int, end: int) -> tuple[Span, ...]:
@@ -218,12 +222,21 @@ def _excused(changes: Sequence[tuple[int, str]], start: int, end: int) -> tuple[
     return tuple(span for span in _runs(changes, "", start, end) if span.label) if changes else ()
 
 
-def _merged(judged: list[Judged], unusable: list[Judged]) -> list[Judged]:
-    return sorted(judged + unusable, key=lambda one: one.event.at) if unusable else judged
+def _merged(judged: list[Judged], set_aside: list[Judged]) -> list[Judged]:
+    """What was set aside comes after what was read in the same second."""
+    if not set_aside:
+        return judged
+    return sorted(judged + sorted(set_aside, key=_place), key=lambda one: one.event.at)
 
 
-def _review(walk: _Walk, unusable: Sequence[Judged], offsets: Sequence[int], end: int | None) -> Iterable[str]:
-    if any(reason == "conflict" and _concerns(walk, event, end) for event, reason in unusable):
+def _place(judged: Judged) -> tuple[int, str, bytes]:
+    return judged.event.at, judged.event.id, judged.event.digest
+
+
+def _review(
+    walk: _Walk, conflicting: Sequence[Event], stall: str | None, end: int | None, offsets: Sequence[int]
+) -> Iterator[str]:
+    if any(_concerns(walk, stall, end, event) for event in conflicting):
         yield "id_conflict"
     if walk.unplugged_early:
         yield "unplug_before_plug_in"
@@ -231,8 +244,18 @@ def _review(walk: _Walk, unusable: Sequence[Judged], offsets: Sequence[int], end
         yield "clock_offsets"
 
 
-def _concerns(walk: _Walk, event: Event, end: int | None) -> bool:
-    """A conflicted fault of the stall can change this bill only if it happened while the car stood there."""
-    if event.session == walk.session:
-        return True
-    return walk.plug_in is not None and end is not None and walk.plug_in.at <= event.at < end
+def _concerns(walk: _Walk, stall: str | None, end: int | None, event: Event) -> bool:
+    """A content concerns the session it names; one that names none, whose car stood at the stall it covers."""
+    if event.session is not None:
+        return event.session == walk.session
+    if walk.started_at is None or end is None or _elsewhere(walk.session, stall, event):
+        return False
+    return walk.started_at <= event.at <= end
+
+
+def _not_billable(walk: _Walk, car: Sequence[Span]) -> str | None:
+    if walk.started_at is None:
+        return "no_plug_in"
+    if any(span.label == Car.COMPLETE for span in car):
+        return None
+    return "complete_after_unplug" if walk.completed_late else "no_completion"
