@@ -15,8 +15,9 @@ Which events
 - A voided id is gone, and a conflict under it is settled with it.
 - A conflict sends to review each session that one of its contents names, and, for a content that names no
   session, each session whose stall it covers between plug-in and end.
-- A fault is a matter of the stall it names; naming none, of the session it names; naming neither, of the
-  whole station. Each is a scope of its own: a cause closes only in the scope it was opened in.
+- A fault is a matter of the stall it names; naming none, of its session's stall, and seen by that session
+  only; naming neither, of the whole station. A cause closes only in the scope, stall or station, it was
+  opened in.
 - Other events belong to the session they name, unless they name another stall than its plug-in.
 - `seq` orders a second if all events seen there have it: the session's own, and the faults and restorations
   that cover its stall. The order between sessions of a stall is by whole seconds.
@@ -34,6 +35,7 @@ Clocks
 - A session occupies its stall by its own offset, also where the next plug-in ends that.
 
 People and money
+- Where no stall is in service no threshold is reached: the car blocks nobody.
 - The token is the one first named by an event of the session up to its unplug; its owner is who held it at
   the corrected plug-in. A claim stands over that, also a claim for nobody.
 - A tax that is not included comes on top: `fee_minor` stays the price before it.

@@ -98,7 +98,7 @@ def walk(session: Session, end: End) -> tuple[list[str], set[int]]:
 
     All events of a second are folded before the second is looked at: a state that lasts none never shows.
     """
-    car, open_causes = "connected", set[tuple[str, Any, Any]]()
+    car, open_causes = "connected", set[tuple[str, Any]]()
     cars: list[str] = []
     faults: set[int] = set()
     waiting = list(session.events)
@@ -124,12 +124,9 @@ def next_car(car: str, event_type: str) -> str:
     return car
 
 
-def cause(event: Fact) -> tuple[str, Any, Any]:
-    if event.get("stall") is not None:
-        return ("stall", event["stall"], event.get("cause"))
-    if event.get("session") is not None:
-        return ("session", event["session"], event.get("cause"))
-    return ("station", None, event.get("cause"))
+def cause(event: Fact) -> tuple[str, Any]:
+    whole_station = event.get("stall") is None and event.get("session") is None
+    return ("station" if whole_station else "stall", event.get("cause"))
 
 
 def why_not_billable(session: Session) -> str:
@@ -257,7 +254,7 @@ def rate_by_second(
         in_service = [stall for stall in stalls if not any(is_closed(fact, stall, ours) for fact in closed)]
         rate = tariff["rate_minor_per_minute"]
         for percent, tier_rate in sorted(tuple(tier) for tier in tariff["tiers"]):
-            if len(occupied) * 100 >= percent * len(in_service):
+            if in_service and len(occupied) * 100 >= percent * len(in_service):
                 rate = tier_rate
         return int(rate)
 
