@@ -240,7 +240,7 @@ def _review(
         yield "id_conflict"
     if walk.unplugged_early:
         yield "unplug_before_plug_in"
-    if offsets and max(offsets) - min(offsets) > MAX_OFFSET_SPREAD_S:
+    if walk.plugged_in and offsets and max(offsets) - min(offsets) > MAX_OFFSET_SPREAD_S:
         yield "clock_offsets"
 
 
