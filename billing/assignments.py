@@ -1,7 +1,7 @@
 """Which tariff version holds for a session: the catalogue of versions, their assignments to sites, and re-rate orders.
 
-Versions and assignments are append-only. A session's tariff is pinned at its plug-in (corrected to our clock); only a recorded
-re-rate order changes the past.
+Versions and assignments are append-only. A session's tariff is pinned at its plug-in (corrected to our clock); only
+a recorded re-rate order changes the past.
 """
 
 from collections.abc import Collection, Sequence
@@ -179,7 +179,9 @@ def pinned(assigned: Sequence[Assignment], orders: Sequence[Fact], plugged_in_at
 
 
 def _assign_default(connection: Connection, site_id: str, now: int) -> Assignment:
-    """A site nobody gave a tariff bills by `standard`: written down when it first matters, so that it cannot change later."""
+    """A site nobody gave a tariff bills by `standard`: written down when it first matters, so that it cannot change
+    later.
+    """
     default = latest(connection, DEFAULT_TARIFF)
     bulk_insert(
         connection,

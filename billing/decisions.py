@@ -1,4 +1,5 @@
-"""What people decide about sessions, each with an author and a reason: recorded as a fact, then settled, in one transaction.
+"""What people decide about sessions, each with an author and a reason: recorded as a fact, then settled, in one
+transaction.
 
 Who may decide what is the doors' business (`api`). Every function runs in the caller's write transaction.
 """

@@ -1,7 +1,8 @@
-"""What follows when sessions change: neighbours, settlement, and the steps to be done later; in the transaction of the change.
+"""What follows when sessions change: neighbours, settlement, and the steps to be done later; in the transaction of
+the change.
 
-`on_changes` is the intake's listener; `resettle` is what every recorded decision, time-out and order calls. Nothing is told to
-people here: notices are jobs.
+`on_changes` is the intake's listener; `resettle` is what every recorded decision, time-out and order calls. Nothing
+is told to people here: notices are jobs.
 """
 
 from collections import defaultdict
@@ -60,7 +61,9 @@ def follow(
     now: int,
     cause: Cause,
 ) -> list[Settlement]:
-    """Settle `folded` and the neighbours they price, and schedule what is due later. `live` sessions' owners are told."""
+    """Settle `folded` and the neighbours they price, and schedule what is due later. `live` sessions' owners are
+    told.
+    """
     neighbours = _neighbours(connection, folded, before, now)
     settlements = settle(connection, [*folded, *neighbours], now, cause.reason)
     told = live | {one.key for one in neighbours}

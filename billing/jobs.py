@@ -1,8 +1,8 @@
 """The transactional outbox: steps to be done later, written in the transaction that causes them.
 
-A worker leases what is due, runs each step in a transaction of its own, retries with backoff and jitter, and parks what keeps failing
-where a person sees it. Each step is idempotent: it may run twice, after a crash between its effect and its end. `key` names the
-step; scheduling the same step again moves it earlier, never doubles it.
+A worker leases what is due, runs each step in a transaction of its own, retries with backoff and jitter, and parks
+what keeps failing where a person sees it. Each step is idempotent: it may run twice, after a crash between its
+effect and its end. `key` names the step; scheduling the same step again moves it earlier, never doubles it.
 """
 
 import hashlib
@@ -106,7 +106,7 @@ def retry_after_s(key: str, attempts: int) -> int:
     """Doubling from `FIRST_RETRY_S`, at most `LONGEST_RETRY_S`, up to a half more by a jitter that the key decides."""
     wait = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** (attempts - 1))
     jitter = int.from_bytes(hashlib.blake2b(f"{key}\0{attempts}".encode(), digest_size=4).digest(), "big")
-    return wait + jitter % (wait // 2 + 1)
+    return int(wait + jitter % (wait // 2 + 1))
 
 
 def dead_letters(connection: Connection) -> list[dict[str, Any]]:

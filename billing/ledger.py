@@ -1,7 +1,7 @@
 """Double-entry, append-only: transfers of entries that sum to zero, in integer minor units, one currency a transfer.
 
-Debit is above zero, credit below. What a session is owed lives in five accounts; what it should be is `settle`'s business. The
-database refuses changes and unbalanced transfers by itself (`sessions/migrations/guards.py`).
+Debit is above zero, credit below. What a session is owed lives in five accounts; what it should be is `settle`'s
+business. The database refuses changes and unbalanced transfers by itself (`sessions/migrations/guards.py`).
 """
 
 import hashlib

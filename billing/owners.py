@@ -1,4 +1,6 @@
-"""Owners, the tokens that stand for them and when, and their vehicles. Claims of single sessions are facts (`sessions.facts`)."""
+"""Owners, the tokens that stand for them and when, and their vehicles. Claims of single sessions are facts
+(`sessions.facts`).
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -70,8 +72,8 @@ def give_token(
 ) -> str:
     """Let the token `uid` stand for an owner during [valid_from, valid_to); answers the token's surrogate id.
 
-    Raises `OwnerUnknown`, or `TokenTaken` if it stands for somebody in any of that time. Sessions already billed are settled
-    again by the caller (`sessions_of_token`).
+    Raises `OwnerUnknown`, or `TokenTaken` if it stands for somebody in any of that time. Sessions already billed
+    are settled again by the caller (`sessions_of_token`).
     """
     owner(connection, owner_id)
     token_id = names.surrogate(uid)

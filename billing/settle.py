@@ -1,7 +1,7 @@
 """The convergence: what a session should cost, less what the ledger holds for it, is posted. One path for every change.
 
-First bill, late event, waiver, excuse, re-rate, claim, review decision: each records its fact and calls `settle`. Callers hold the
-lock of the session's station. Posted entries never change; a zero difference posts nothing.
+First bill, late event, waiver, excuse, re-rate, claim, review decision: each records its fact and calls `settle`.
+Callers hold the lock of the session's station. Posted entries never change; a zero difference posts nothing.
 """
 
 import json
@@ -55,7 +55,9 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What a session costs by its facts at one moment, with the facts that name it. `owner_id` none: nobody claimed it."""
+    """What a session costs by its facts at one moment, with the facts that name it. `owner_id` none: nobody claimed
+    it.
+    """
 
     folded: Folded
     site: Site
@@ -102,7 +104,7 @@ def assess(connection: Connection, folded: Sequence[Folded], now: int) -> list[A
             zone=site.tz,
             excuses=_excuses(one, excuses.get(site.id, ())),
             notice_accepted_at=_notice_accepted_at(facts),
-            occupancy=_occupancy(connection, one, now) if tariff.tiers else (),
+            occupancy=_occupancy(connection, one) if tariff.tiers else (),
         )
         owner_id = _owner(facts, holder_at(holdings.get(timeline.token or "", ()), plugged_in_at))
         found.append(Assessment(one, site, tariff, rate(timeline, tariff, context), owner_id, facts))
@@ -254,7 +256,7 @@ def _excuses(one: Folded, excuses: Sequence[Fact]) -> tuple[Span, ...]:
     return tuple(found)
 
 
-def _occupancy(connection: Connection, one: Folded, now: int) -> tuple[Occupancy, ...]:
+def _occupancy(connection: Connection, one: Folded) -> tuple[Occupancy, ...]:
     timeline = one.timeline
     if one.completed_at is None or timeline.until is None:
         return ()

@@ -1,7 +1,8 @@
 """The database underneath: engine, metadata, the UTC column type, bulk statements and migrations.
 
-What lives here knows SQL dialects and nothing of charging. Tables live beside the code that owns them (`sessions/store/`,
-`billing/…/tables.py`), all on one `metadata`, so that SQLite and PostgreSQL share one schema and one Alembic history.
+What lives here knows SQL dialects and nothing of charging. Tables live beside the code that owns them
+(`sessions/store/`, `billing/…/tables.py`), all on one `metadata`, so that SQLite and PostgreSQL share one schema
+and one Alembic history.
 
 Time is stored as whole UTC seconds since the epoch (`UtcSeconds`): SQLite forgets time zones, an integer cannot.
 """
@@ -31,7 +32,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.dialects.postgresql import dialect as postgresql_dialect
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -47,6 +48,7 @@ metadata = MetaData(
 )
 
 SQLITE_BUSY_TIMEOUT_S = 5
+_POSTGRESQL: Dialect = PGDialect()
 
 
 class UtcSeconds(TypeDecorator[int]):
@@ -56,7 +58,7 @@ class UtcSeconds(TypeDecorator[int]):
     cache_ok = True
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        if value is not None and type(value) is not int:  # True is no moment
             raise TypeError(f"a moment is stored as UTC seconds (int), not {value!r}")
         return value
 
@@ -129,8 +131,9 @@ def bulk_insert(
 ) -> None:
     """Insert `rows` (values in the order of `columns`) in one statement.
 
-    PostgreSQL takes the columns as arrays through `unnest`, one round trip however many the rows; SQLite's driver loops in C.
-    Values must already be what the columns store: this path skips SQLAlchemy's per-value processing on purpose.
+    PostgreSQL takes the columns as arrays through `unnest`, one round trip however many the rows; SQLite's driver
+    loops in C. Values must already be what the columns store: this path skips SQLAlchemy's per-value processing on
+    purpose.
     """
     if not rows:
         return
@@ -155,7 +158,7 @@ def overwrite(keys: Sequence[str], columns: Sequence[str]) -> str:
 
 
 def _array_type(column: Column[Any]) -> str:
-    return str(column.type.compile(dialect=postgresql_dialect())) + "[]"
+    return column.type.compile(_POSTGRESQL) + "[]"
 
 
 def keys_of(

@@ -1,6 +1,7 @@
 """Facts beside station events: what people and clocks decided that bears on a bill. Recorded here, never changed.
 
-One function records, a few read. What a fact does to a session is judged in the fold (`machine`), in the rating or in `settle`.
+One function records, a few read. What a fact does to a session is judged in the fold (`machine`), in the rating or
+in `settle`.
 """
 
 from collections import defaultdict

@@ -29,7 +29,9 @@ SESSION_TIMEOUT_S = 24 * 3600  # RULES, "When a fee posts": without an event for
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A session as its facts tell it at one moment. Times are UTC seconds on the station's clock, `folded_at` on ours."""
+    """A session as its facts tell it at one moment. Times are UTC seconds on the station's clock, `folded_at` on
+    ours.
+    """
 
     key: SessionKey
     timeline: Timeline

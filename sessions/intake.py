@@ -1,7 +1,8 @@
-"""The one way in for station events: deduplicate, store, fold, persist, tell the listeners; all in the caller's transaction.
+"""The one way in for station events: deduplicate, store, fold, persist, tell the listeners; all in the caller's
+transaction.
 
-`record` is what a transaction does; `Intake` (in `sessions/writer.py`) decides who shares one. Nothing here knows money: the
-listeners do.
+`record` is what a transaction does; `Intake` (in `sessions/writer.py`) decides who shares one. Nothing here knows
+money: the listeners do.
 """
 
 import hashlib
@@ -85,7 +86,9 @@ class _New(NamedTuple):
 
 
 class TokenNames:
-    """Surrogate ids for tokens: keyed hashes, so that facts can name a token that the erasable table no longer knows."""
+    """Surrogate ids for tokens: keyed hashes, so that facts can name a token that the erasable table no longer
+    knows.
+    """
 
     def __init__(self, pepper: str) -> None:
         self._key = bytes.fromhex(pepper)
@@ -170,7 +173,8 @@ def _refusal(event: SessionEvent, upload: Upload, site_of: dict[str, str], now: 
         message = f"this key speaks for station {upload.station_id}; send {event.station}'s events with its own key"
         return EventResult(event.id, Status.REJECTED, "wrong_station", message, False)
     if event.station not in site_of:
-        message = f"no station {event.station} is registered: `idlefee station add {event.station} --site SITE`, then send again"
+        add = f"idlefee station add {event.station} --site SITE"
+        message = f"no station {event.station} is registered: `{add}`, then send again"
         return EventResult(event.id, Status.REJECTED, "unknown_station", message, True)
     latest = max(event.at, event.sent_at or 0)
     if latest > now + MAX_AHEAD_S:

@@ -95,7 +95,9 @@ def add_station(connection: Connection, id_: str, site_id: str, now: int) -> Non
 
 
 def add_stall(connection: Connection, station_id: str, stall: str, now: int, in_service_from: int | None) -> None:
-    """Raises `NameTaken`, `BadName`, `Unknown` station. A stall without `in_service_from` has stood there since ever."""
+    """Raises `NameTaken`, `BadName`, `Unknown` station. A stall without `in_service_from` has stood there since
+    ever.
+    """
     site_id = site_of_station(connection, station_id)
     there = select(stalls.c.stall).where(stalls.c.station_id == station_id, stalls.c.stall == _checked(stall))
     if connection.execute(there).first():

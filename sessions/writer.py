@@ -1,7 +1,8 @@
 """Group commit: one thread a process that writes, and the uploads that arrive meanwhile share its next transaction.
 
 A commit costs a disk flush however much it holds; sharing it is where throughput comes from (DESIGN, idea 4). Nobody is
-answered before the commit. If a shared transaction fails, each upload runs again alone, so that one cannot spoil another.
+answered before the commit. If a shared transaction fails, each upload runs again alone, so that one cannot spoil
+another.
 """
 
 import queue

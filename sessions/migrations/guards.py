@@ -1,6 +1,8 @@
-"""What the database itself refuses: changing or deleting facts, transfers and entries, and transfers that do not balance.
+"""What the database itself refuses: changing or deleting facts, transfers and entries, and transfers that do not
+balance.
 
-SQLite rebuilds a table in a batch migration and forgets its triggers: such a migration calls `install` again at its end.
+SQLite rebuilds a table in a batch migration and forgets its triggers: such a migration calls `install` again at its
+end.
 """
 
 from alembic import op

@@ -58,15 +58,16 @@ _FOLD_COLUMNS = (
 _TYPES = {kind.value: kind for kind in EventType}
 
 
-def _event(row: Row[Any]) -> Event:
+def _event(row: Sequence[Any]) -> Event:
     """A stored row as the fold sees it; the station's own session name is what follows the slash."""
-    at, seq, kind, id_, stall, session_id, cause, token_id, offset_s, digest = row[:10]
+    at, seq, kind, id_, stall, session_id, cause, token_id, offset_s, digest, *_ = row
     session = None if session_id is None else session_id.split("/", 1)[1]
     return Event(at, seq, _TYPES[kind], id_, stall, session, cause, token_id, offset_s, bytes(digest))
 
 
 def lock_stations(connection: Connection, station_ids: Collection[str]) -> dict[str, str]:
-    """Lock the stations in sorted order and, before them, sites whose sessions price each other. Answers station → site.
+    """Lock the stations in sorted order and, before them, sites whose sessions price each other. Answers station →
+    site.
 
     Everything that folds or settles a session holds its station, so this one lock is all the intake needs.
     """
@@ -84,7 +85,7 @@ def lock_stations(connection: Connection, station_ids: Collection[str]) -> dict[
     return {row.id: row.site_id for row in found}
 
 
-def contents_of(connection: Connection, names: Sequence[tuple[str, str, str]]) -> Sequence[Row[Any]]:
+def contents_of(connection: Connection, names: Sequence[tuple[str, str, str]]) -> Sequence[Any]:
     """What is stored under each (site, station, event id): a row a content."""
     wanted = keys_of(connection, "wanted", (("site_id", Text()), ("station_id", Text()), ("id", Text())), names)
     statement = select(
@@ -144,7 +145,9 @@ def snapshots_before(connection: Connection, keys: Collection[SessionKey]) -> di
 def open_sessions_touched(
     connection: Connection, stalls: Mapping[tuple[str, str, str | None], tuple[int, int]]
 ) -> set[SessionKey]:
-    """Sessions without an unplug whose last word may move: (site, station, stall or none) → first and last new stamp."""
+    """Sessions without an unplug whose last word may move: (site, station, stall or none) → first and last new
+    stamp.
+    """
     reach = keys_of(
         connection,
         "reach",
@@ -172,7 +175,9 @@ def open_sessions_touched(
 
 
 def sessions_after(connection: Connection, faults: Mapping[tuple[str, str, str | None], int]) -> set[SessionKey]:
-    """Sessions a fault or restoration may concern: those not over when it happened. (site, station, stall) → earliest."""
+    """Sessions a fault or restoration may concern: those not over when it happened. (site, station, stall) →
+    earliest.
+    """
     found: set[SessionKey] = set()
     for (site_id, station_id, stall), at in faults.items():
         statement = select(sessions.c.site_id, sessions.c.id).where(
@@ -194,7 +199,7 @@ def events_of(connection: Connection, keys: Collection[SessionKey]) -> dict[Sess
     )
     found: dict[SessionKey, list[Event]] = defaultdict(list)
     for row in connection.execute(statement):
-        found[SessionKey(row[10], row[5])].append(_event(row))
+        found[SessionKey(row[10], row[5])].append(_event(tuple(row)))
     return found
 
 
@@ -208,7 +213,7 @@ def faults_of(connection: Connection, station_ids: Collection[tuple[str, str]]) 
     )
     found: dict[str, list[Event]] = defaultdict(list)
     for row in connection.execute(statement):
-        found[row[10]].append(_event(row))
+        found[row[10]].append(_event(tuple(row)))
     return found
 
 

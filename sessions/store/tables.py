@@ -1,7 +1,7 @@
 """The tables of what happened at the stall. Keys lead with `site_id`, so that they can be distributed by it.
 
-`events` and `facts` are append-only: triggers of the database refuse UPDATE and DELETE (`sessions/migrations/guards.py`).
-`sessions` is a snapshot, rebuilt from them at will.
+`events` and `facts` are append-only: triggers of the database refuse UPDATE and DELETE
+(`sessions/migrations/guards.py`). `sessions` is a snapshot, rebuilt from them at will.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
@@ -116,7 +116,7 @@ conflicts = Table(
     Column("station_id", Text, primary_key=True),
     Column("event_id", Text, primary_key=True),
     Column("recorded_at", UtcSeconds, nullable=False),
-    comment="Event ids that came with two contents: derived from `events`, kept so that a fold need not search for them.",
+    comment="Event ids that came with two contents: derived from `events`, so that a fold need not search.",
 )
 
 facts = Table(

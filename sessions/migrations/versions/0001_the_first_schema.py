@@ -52,7 +52,7 @@ def upgrade() -> None:
         sa.Column("event_id", sa.Text(), nullable=False),
         sa.Column("recorded_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("site_id", "station_id", "event_id", name=op.f("pk_conflicts")),
-        comment="Event ids that came with two contents: derived from `events`, kept so that a fold need not search for them.",
+        comment="Event ids that came with two contents: derived from `events`, so that a fold need not search.",
     )
     op.create_table(
         "deliveries",

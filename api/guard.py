@@ -1,0 +1,57 @@
+"""Who may pass: FastAPI dependencies that turn a bearer key into a `Principal`, or a problem."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api.access.keys import Principal, Role, authenticate
+from api.problems import forbidden, unauthorised
+from api.wiring import Idlefee
+
+_bearer = HTTPBearer(auto_error=False, scheme_name="bearer")
+
+
+def engine_of(request: Request) -> Idlefee:
+    """The running engine behind this app."""
+    idlefee: Idlefee = request.app.state.idlefee
+    return idlefee
+
+
+Engine = Annotated[Idlefee, Depends(engine_of)]
+
+
+def _principal(
+    idlefee: Engine, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Principal:
+    if credentials is None:
+        raise unauthorised()
+    with idlefee.reading() as connection:
+        principal = authenticate(connection, credentials.credentials, idlefee.clock.now())
+    if principal is None:
+        raise unauthorised()
+    return principal
+
+
+def _one_of(*roles: Role) -> Callable[[Principal], Principal]:
+    names = " or ".join(role.value for role in roles)
+
+    def check(principal: Annotated[Principal, Depends(_principal)]) -> Principal:
+        if principal.role not in roles:
+            raise forbidden(f"It takes a key of the role {names}; this one is of the role {principal.role.value}.")
+        return principal
+
+    return check
+
+
+STAFF = (Role.SUPPORT, Role.FINANCE, Role.OPERATOR)
+
+Anyone = Annotated[Principal, Depends(_principal)]
+StationOrOperator = Annotated[Principal, Depends(_one_of(Role.STATION, Role.OPERATOR))]
+Owner = Annotated[Principal, Depends(_one_of(Role.OWNER))]
+Operator = Annotated[Principal, Depends(_one_of(Role.OPERATOR))]
+Finance = Annotated[Principal, Depends(_one_of(Role.FINANCE))]
+FinanceOrOperator = Annotated[Principal, Depends(_one_of(Role.FINANCE, Role.OPERATOR))]
+Support = Annotated[Principal, Depends(_one_of(Role.SUPPORT))]
+Staff = Annotated[Principal, Depends(_one_of(*STAFF))]

@@ -1,0 +1,57 @@
+"""Is it alive, can it commit, what has it counted: for probes and for Prometheus. No key needed, nothing personal
+told.
+"""
+
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from sqlalchemy import func, select, text
+
+from api.guard import Engine
+from billing.jobs import dead_letters, waiting
+from billing.store.tables import charges
+from sessions.store.tables import sessions, stations
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+def alive() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+def ready(idlefee: Engine) -> dict[str, Any]:
+    """The database answers and takes writes; 503 otherwise."""
+    with idlefee.writing() as connection:
+        connection.execute(text("SELECT 1"))
+        overdue = waiting(connection, idlefee.clock.now())
+    return {"status": "ok", "jobs_overdue": overdue}
+
+
+@router.get("/metrics")
+def metrics(idlefee: Engine) -> Response:
+    """Counts for Prometheus, read from the database: the same from every process."""
+    registry = CollectorRegistry()
+
+    def gauge(name: str, meaning: str, value: float) -> None:
+        Gauge(f"idlefee_{name}", meaning, registry=registry).set(value)
+
+    with idlefee.reading() as connection:
+        now = idlefee.clock.now()
+        count = func.count()
+        gauge("stations", "stations registered", connection.execute(select(count).select_from(stations)).scalar_one())
+        running = (
+            select(count).select_from(sessions).where(sessions.c.unplugged_at.is_(None), sessions.c.closed.is_(False))
+        )
+        gauge("sessions_running", "sessions plugged in", connection.execute(running).scalar_one())
+        held = select(count).select_from(charges).where(charges.c.held.is_not(None))
+        gauge("charges_in_review", "charges that wait for a person", connection.execute(held).scalar_one())
+        gauge("jobs_dead", "steps parked for a person", len(dead_letters(connection)))
+        overdue = Gauge("idlefee_jobs_overdue", "steps due and not done", ["kind"], registry=registry)
+        for kind, waits in waiting(connection, now).items():
+            overdue.labels(kind).set(waits)
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,155 @@
+"""Errors as people and programs read them: RFC 9457 problem documents with stable codes.
+
+The one table from the domain's errors to what a door answers. The domain knows no HTTP; this knows no rule.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from starlette.exceptions import HTTPException
+
+from billing.assignments import AlreadyAssigned, BackDated, TariffUnknown
+from billing.decisions import AmountTooSmall, EmptyInterval, NothingToDecide, ReasonMissing
+from billing.owners import OwnerUnknown, TokenTaken
+from billing.tariffs import TariffFaults
+from sessions.events import UnusableUpload
+from sessions.sites import BadName, NameTaken, Unknown
+from sessions.writer import Unavailable
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 2
+
+
+class Problem(Exception):
+    """What went wrong and what to do about it. `code` is stable; `detail` is for people."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        title: str,
+        detail: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(title)
+        self.status, self.code, self.title, self.detail = status, code, title, detail
+        self.headers, self.more = dict(headers or {}), more
+
+    def document(self) -> dict[str, Any]:
+        body = {"type": f"urn:idlefee:problem:{self.code}", "title": self.title, "status": self.status}
+        return body | ({"detail": self.detail} if self.detail else {}) | {"code": self.code} | self.more
+
+    def body(self) -> bytes:
+        return json.dumps(self.document(), separators=(",", ":")).encode()
+
+    def response(self) -> Response:
+        return Response(self.body(), self.status, self.headers, media_type=MEDIA_TYPE)
+
+
+def unauthorised() -> Problem:
+    return Problem(
+        401,
+        "unauthorised",
+        "No valid key",
+        "Send `Authorization: Bearer KEY` with a key that `idlefee access add` or `idlefee station add` printed.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def forbidden(detail: str) -> Problem:
+    return Problem(403, "forbidden", "This key may not do that", detail)
+
+
+def not_found(what: str) -> Problem:
+    return Problem(404, "not_found", f"No {what}", "It does not exist, or this key may not see it.")
+
+
+def unavailable(reason: str) -> Problem:
+    return Problem(
+        503,
+        "unavailable",
+        "The database cannot commit now",
+        f"Nothing of this request was acknowledged; send it again. ({reason})",
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )
+
+
+# domain error → (status, code, title); the error's own text is the detail
+_MEANING: dict[type[Exception], tuple[int, str, str]] = {
+    AlreadyAssigned: (
+        409,
+        "already_assigned",
+        "The site has another tariff for that time; the past changes by a re-rate",
+    ),
+    AmountTooSmall: (422, "amount_too_small", "An amount is above zero"),
+    BackDated: (422, "back_dated", "A later assignment may not begin before now; the past changes by a re-rate"),
+    BadName: (422, "bad_name", "This cannot be a name here"),
+    EmptyInterval: (422, "empty_interval", "An interval ends after it begins"),
+    NameTaken: (409, "name_taken", "That name is taken"),
+    NothingToDecide: (409, "nothing_to_decide", "Nothing of this session waits in review"),
+    OwnerUnknown: (404, "not_found", "No such owner"),
+    ReasonMissing: (422, "reason_missing", "A decision states its reason"),
+    TariffUnknown: (404, "not_found", "No such tariff"),
+    TokenTaken: (409, "token_taken", "The token stands for somebody in that time"),
+    Unknown: (404, "not_found", "It does not exist, or this key may not see it"),
+    UnusableUpload: (400, "unusable_upload", "The upload cannot be read"),
+}
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """The problem an error of the domain stands for; none for an error nobody foresaw."""
+    match error:
+        case Problem():
+            return error
+        case UnusableUpload(code=code, message=message):
+            return Problem(413 if code == "too_many_events" else 400, code, "The upload cannot be read", message)
+        case TariffFaults():
+            faults = [{"where": where, "what": what} for where, what in error.faults]
+            return Problem(422, "tariff_faults", "The tariff has faults", str(error), faults=faults)
+        case Unavailable():
+            return unavailable(str(error))
+        case DBAPIError():
+            return unavailable(str(error.orig).splitlines()[0] if error.orig else "no answer")
+        case SQLAlchemyError():
+            return unavailable("no connection")
+    meaning = _MEANING.get(type(error))
+    return None if meaning is None else Problem(*meaning, str(error))
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` with a problem document, and never with a stack trace."""
+
+    async def known(_request: Request, error: Exception) -> Response:
+        problem = problem_of(error)
+        if problem is None:
+            raise error
+        return problem.response()
+
+    async def malformed(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - narrows the type FastAPI promises
+        faults = [{"where": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
+        detail = "; ".join(f"{fault['where']}: {fault['what']}" for fault in faults)
+        return Problem(422, "invalid_request", "The request has faults", detail, faults=faults).response()
+
+    async def http(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - narrows the type Starlette promises
+        code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(error.status_code, "http_error")
+        headers = dict(error.headers or {})
+        return Problem(error.status_code, code, str(error.detail), headers=headers).response()
+
+    async def unforeseen(_request: Request, _error: Exception) -> Response:
+        detail = "The cause is in the server's log. Nothing was changed by this request."
+        return Problem(500, "internal_error", "Something went wrong here", detail).response()
+
+    for kind in (Problem, Unavailable, TariffFaults, SQLAlchemyError, *_MEANING):
+        app.add_exception_handler(kind, known)
+    app.add_exception_handler(RequestValidationError, malformed)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, unforeseen)
