@@ -32,7 +32,6 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -48,7 +47,6 @@ metadata = MetaData(
 )
 
 SQLITE_BUSY_TIMEOUT_S = 5
-_POSTGRESQL: Dialect = PGDialect()
 
 
 class UtcSeconds(TypeDecorator[int]):
@@ -139,7 +137,7 @@ def bulk_insert(
         return
     names = ", ".join(f'"{name}"' for name in columns)
     if is_postgresql(connection):
-        arrays = ", ".join(f"%s::{_array_type(table.c[name])}" for name in columns)
+        arrays = ", ".join(f"%s::{_array_type(connection, table.c[name])}" for name in columns)
         connection.exec_driver_sql(
             f'INSERT INTO "{table.name}" ({names}) SELECT * FROM unnest({arrays}) {conflict}',
             tuple(list(values) for values in zip(*rows, strict=True)),
@@ -157,8 +155,8 @@ def overwrite(keys: Sequence[str], columns: Sequence[str]) -> str:
     return f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {sets}"
 
 
-def _array_type(column: Column[Any]) -> str:
-    return column.type.compile(_POSTGRESQL) + "[]"
+def _array_type(connection: Connection, column: Column[Any]) -> str:
+    return column.type.compile(connection.dialect) + "[]"
 
 
 def keys_of(

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Text, and_, exists, literal, or_, select, union_all
+from sqlalchemy import Connection, Text, and_, exists, literal, or_, select, union_all
 
 from sessions.database import UtcSeconds, bulk_insert, for_update, keys_of, overwrite
 from sessions.events import Event, EventType
