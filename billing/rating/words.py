@@ -66,7 +66,7 @@ class _Words:
         if report.ended_at is not None:
             yield f"Unplugged at {self._time(report.ended_at)}."
         elif report.until is not None:
-            yield f"No unplug is known yet; counted until {self._time(report.until)}."
+            yield f"No unplug is known. We counted until {self._time(report.until)}."
 
     def _what_was_not_counted(self) -> Iterator[str]:
         for span in self.counted:
@@ -91,11 +91,12 @@ class _Words:
         report = self.report
         if report.without_exclusions:
             yield "Leaving out excused time would have made the bill higher, so all time was counted."
-        for stay in report.stays:
+        for number, stay in enumerate(report.stays):
             free = [span for span in stay.spans if span.label == GRACE]
             if free:
+                which = "A new grace period" if number else "Your grace period"
                 ran = f"from {self._time(free[0].start)} to {self._time(free[-1].end)}"
-                yield f"Your grace period ran {ran}: {duration(stay.free_s)} free."
+                yield f"{which} ran {ran}: {duration(stay.free_s)} free."
             elif stay.billed_s and report.grace.mode is GraceMode.WAIVE:
                 limit = duration(report.grace.grace_s)
                 yield f"The car stayed longer than the {limit} of grace, so the time counts from its start."
@@ -109,8 +110,8 @@ class _Words:
         for line in report.lines:
             yield self._line(line)
         if report.fragment_s:
-            left = _count(report.fragment_s, "second")
-            yield f"The last {left} were no whole minute and cost nothing."
+            verb = "was" if report.fragment_s == 1 else "were"
+            yield f"{_count(report.fragment_s, 'second')} {verb} left over and cost nothing."
         if len(report.lines) > 1:
             yield f"Together that makes {self._money(report.subtotal_minor)}."
         if report.capped_minor and report.cap_minor is not None:
@@ -129,12 +130,13 @@ class _Words:
 
     def _what_is_to_pay(self) -> str:
         report = self.report
-        fee = self._money(report.fee_minor)
-        if report.ended_at is None:
-            return f"{fee} so far." if report.fee_minor else "Nothing to pay so far."
-        if report.fee_minor:
-            return f"You pay {fee} for {duration(report.billed_s)} of idle time."
-        return "You left in time. Nothing to pay." if self.counted and not report.billed_s else "Nothing to pay."
+        so_far = report.ended_at is None and report.not_billable != "no_plug_in"
+        if not report.fee_minor:
+            in_time = any(stay.free_s for stay in report.stays) and not report.billed_s and not so_far
+            return ("You left in time. " if in_time else "") + f"Nothing to pay{' so far' if so_far else ''}."
+        after_grace = report.grace.mode is GraceMode.DEDUCT and report.grace.grace_s
+        billed = f"{duration(report.billed_s)} {'after the grace period' if after_grace else 'of idle time'}"
+        return f"You pay {self._money(report.fee_minor)}{' so far' if so_far else ''} for {billed}."
 
     # -- figures ----------------------------------------------------------------------------------------
 
