@@ -1,0 +1,150 @@
+"""How pages write times, lengths, money and reasons. No rule of the bill, no markup but what a sentence stresses."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_decimal
+
+from billing.money import format_money
+from sessions.grace import EXCUSED
+
+LOCALE = "en_US"
+
+STATES = {
+    "free": "Free",
+    "out_of_service": "Out of service",
+    "connected": "Plugged in",
+    "charging": "Charging",
+    "grace": "Grace",
+    "idle": "Idle fee",
+    "excused": "Excused",
+    "full": "Full",
+}
+
+EVENTS = {
+    "plugged_in": "Plugged in",
+    "charging_started": "Charging started",
+    "charge_complete": "Charge complete",
+    "charging_resumed": "Charging resumed",
+    "station_fault": "Fault",
+    "station_restored": "Fault over",
+    "meter": "Meter reading",
+    "unplugged": "Unplugged",
+}
+
+IGNORED = {
+    "second_plug_in": "the car was plugged in already",
+    "before_energy": "no energy had flowed, so there was nothing to complete",
+    "second_completion": "the charge was complete already",
+    "already_charging": "energy was flowing already",
+    "after_unplug": "the car had left",
+    "already_open": "this fault was open already",
+    "nothing_open": "no such fault was open",
+    "before_plug_in": "it came before the plug-in",
+    "other_stall": "it concerns another stall",
+    "other_session": "it concerns another session",
+    "conflict": "this id came with two different contents, so neither is used",
+    "voided": "an operator voided it",
+}
+
+REVIEW = {
+    "id_conflict": "one message id came with two different contents",
+    "unplug_before_plug_in": "the unplug is stamped before the plug-in",
+    "clock_offsets": "the station's clock moved during the session",
+    "above_limit": "the fee is above the tariff's review limit",
+    "rise_after_finalisation": "late messages would raise a fee that was final",
+    "rise_after_release": "late messages would raise a fee that was released",
+}
+
+NOT_BILLABLE = {
+    "no_plug_in": "no plug-in was reported",
+    "no_completion": "no completed charge was reported",
+    "complete_after_unplug": "the charge was reported complete only after the car had left",
+}
+
+ACCOUNTS = {
+    "receivable": "Owners owe",
+    "revenue": "Revenue",
+    "tax": "Tax collected",
+    "unclaimed": "Unclaimed fees",
+    "deferred": "Deferred until claimed",
+}
+
+
+def word(of: dict[str, str], code: str) -> str:
+    """The words for a stable code; a code without words of its own is shown as it is, legibly."""
+    return of.get(code, code.replace("_", " "))
+
+
+def local(at: int, zone: ZoneInfo) -> datetime:
+    """A moment of ours (UTC seconds) on the wall clock of the site."""
+    return datetime.fromtimestamp(at, UTC).astimezone(zone)
+
+
+def clock(at: int, zone: ZoneInfo) -> str:
+    """`14:07`; the minute that has begun, so that a deadline is never announced too late."""
+    return format_datetime(local(at, zone), "HH:mm", locale=LOCALE)
+
+
+def exact_clock(at: int, zone: ZoneInfo) -> str:
+    """`14:07:31`."""
+    return format_datetime(local(at, zone), "HH:mm:ss", locale=LOCALE)
+
+
+def day(at: int, zone: ZoneInfo) -> str:
+    """`Aug 10, 2026`."""
+    return format_date(local(at, zone).date(), "medium", locale=LOCALE)
+
+
+def moment(at: int, zone: ZoneInfo) -> str:
+    """`Aug 10, 2026, 14:07:31`, with the zone's short name, which tells the two hours of a DST night apart."""
+    return f"{day(at, zone)}, {exact_clock(at, zone)} {local(at, zone):%Z}"
+
+
+def machine_time(at: int) -> str:
+    """For `<time datetime>` and CSV: ISO 8601 in UTC."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def length(seconds: int) -> str:
+    """`2 h 10 min`, `4 min 59 s`, `3 d 2 h`: the parts that are not zero, exact below a day and to the hour above."""
+    days, rest = divmod(seconds, 86_400)
+    hours, rest = divmod(rest, 3600)
+    minutes, left_s = divmod(rest, 60)
+    parts = [(days, "d"), (hours, "h")] if days else [(hours, "h"), (minutes, "min"), (left_s, "s")]
+    return " ".join(f"{number}\u00a0{unit}" for number, unit in parts if number) or "0\u00a0s"
+
+
+def age(seconds: int) -> str:
+    """How long something has waited, in its largest unit: `3 d`, `5 h`, `12 min`."""
+    for unit_s, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= unit_s:
+            return f"{seconds // unit_s}\u00a0{unit}"
+    return "now"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """`1 session`, `2,300 sessions`."""
+    return f"{format_decimal(number, locale=LOCALE)} {one if number == 1 else many or one + 's'}"
+
+
+def money(amount_minor: int, currency: str) -> str:
+    return format_money(amount_minor, currency, LOCALE)
+
+
+def kind_of(label: str) -> str:
+    """A span's label without its reason: one of the bar's five states."""
+    return "excused" if label.startswith(EXCUSED) else label
+
+
+def why_excused(label: str) -> str:
+    """The reason in a span's label, in words."""
+    kind, _, detail = label.removeprefix(EXCUSED).partition(" ")
+    if kind == "fault":
+        return f"fault of the charger ({word({}, detail.replace('+', ', '))})"
+    if kind == "operator":
+        return f"excused by the operator: {detail}"
+    if kind == "no-fee":
+        return "no-fee hours"
+    return "no notice had reached the owner"
