@@ -17,6 +17,7 @@ from billing.assignments import AlreadyAssigned, BackDated, TariffUnknown
 from billing.decisions import AmountTooSmall, EmptyInterval, NothingToDecide, ReasonMissing
 from billing.owners import OwnerUnknown, TokenTaken
 from billing.tariffs import TariffFaults
+from sessions.database import is_outage
 from sessions.events import UnusableUpload
 from sessions.sites import BadName, NameTaken, Unknown
 from sessions.writer import Unavailable
@@ -115,10 +116,10 @@ def problem_of(error: Exception) -> Problem | None:
             return Problem(422, "tariff_faults", "The tariff has faults", str(error), faults=faults)
         case Unavailable():
             return unavailable(str(error))
-        case DBAPIError():
+        case DBAPIError() if is_outage(error):
             return unavailable(str(error.orig).splitlines()[0] if error.orig else "no answer")
-        case SQLAlchemyError():
-            return unavailable("no connection")
+        case SQLAlchemyError() if is_outage(error):
+            return unavailable("no connection is free")
     meaning = _MEANING.get(type(error))
     return None if meaning is None else Problem(*meaning, str(error))
 

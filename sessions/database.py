@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Column,
     Connection,
@@ -31,8 +32,9 @@ from sqlalchemy import (
     make_url,
     select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -96,6 +98,13 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def is_outage(error: Exception) -> bool:
+    """Whether the database cannot commit now (locked, full, gone) rather than having been asked something wrong."""
+    return isinstance(error, OperationalError | InterfaceError | InternalError | PoolTimeout) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
+
+
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """One write transaction; on SQLite the write lock is taken at its beginning, so that it cannot fail half-way."""
@@ -107,6 +116,19 @@ def writing(engine: Engine) -> Iterator[Connection]:
 def reading(engine: Engine) -> Iterator[Connection]:
     """One read transaction, rolled back at its end: a reader never changes anything."""
     with engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def one_moment(engine: Engine) -> Iterator[Connection]:
+    """One read transaction in which every statement sees the same moment, however long it takes.
+
+    SQLite's always do; PostgreSQL's usual ones see what was committed meanwhile.
+    """
+    options: dict[str, Any] = (
+        {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if engine.name == "postgresql" else {}
+    )
+    with engine.connect().execution_options(**options) as connection:
         yield connection
 
 
@@ -129,18 +151,19 @@ def bulk_insert(
 ) -> None:
     """Insert `rows` (values in the order of `columns`) in one statement.
 
-    PostgreSQL takes the columns as arrays through `unnest`, one round trip however many the rows; SQLite's driver
-    loops in C. Values must already be what the columns store: this path skips SQLAlchemy's per-value processing on
-    purpose.
+    PostgreSQL takes the rows as one JSON document, one round trip however many there are (psycopg adapts arrays in
+    Python, value by value: three times slower); SQLite's driver loops in C. Values must already be what the columns
+    store: this path skips SQLAlchemy's per-value processing on purpose.
     """
     if not rows:
         return
     names = ", ".join(f'"{name}"' for name in columns)
     if is_postgresql(connection):
-        arrays = ", ".join(f"%s::{_array_type(connection, table.c[name])}" for name in columns)
+        typed = ", ".join(f'"{name}" {table.c[name].type.compile(connection.dialect)}' for name in columns)
         connection.exec_driver_sql(
-            f'INSERT INTO "{table.name}" ({names}) SELECT * FROM unnest({arrays}) {conflict}',
-            tuple(list(values) for values in zip(*rows, strict=True)),
+            f'INSERT INTO "{table.name}" ({names}) SELECT {names} '
+            f"FROM json_to_recordset(%s::json) AS given({typed}) {conflict}",
+            (json.dumps([dict(zip(columns, row, strict=True)) for row in rows]),),
         )
     else:
         marks = ", ".join("?" * len(columns))
@@ -155,10 +178,6 @@ def overwrite(keys: Sequence[str], columns: Sequence[str]) -> str:
     return f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {sets}"
 
 
-def _array_type(connection: Connection, column: Column[Any]) -> str:
-    return column.type.compile(connection.dialect) + "[]"
-
-
 def keys_of(
     connection: Connection,
     name: str,
@@ -166,13 +185,13 @@ def keys_of(
     rows: Iterable[tuple[Any, ...]],
 ) -> FromClause:
     """`rows` as something to join with, one bound parameter (or one a column) however many the rows."""
-    rows = list(rows)
     if is_postgresql(connection):
-        unnested = func.unnest(
-            *(bindparam(None, [row[at] for row in rows], type_=ARRAY(kind)) for at, (_, kind) in enumerate(columns))
-        ).table_valued(*(column for column, _ in columns), name=name)
-        return unnested.render_derived()
-    each = func.json_each(bindparam(None, json.dumps(rows), type_=Text)).table_valued("value")
+        names = [column for column, _ in columns]
+        document = json.dumps([dict(zip(names, row, strict=True)) for row in rows])
+        given = func.json_to_recordset(bindparam(None, document, type_=Text).cast(JSON))
+        typed = (Column(column, kind) for column, kind in columns)
+        return given.table_valued(*typed, name=name).render_derived(with_types=True)
+    each = func.json_each(bindparam(None, json.dumps(list(rows)), type_=Text)).table_valued("value")
     return select(
         *(
             func.json_extract(each.c.value, literal_column(f"'$[{at}]'")).label(column)

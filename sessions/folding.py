@@ -150,29 +150,29 @@ def timeline_from_snapshot(row: Mapping[str, Any]) -> Timeline:
 
 
 def save(connection: Connection, folded: Iterable[Folded]) -> None:
-    """Overwrite the snapshots of `folded`, in the order of `SESSION_COLUMNS`."""
-    write_sessions(
-        connection,
-        [
-            (
-                one.key.site_id,
-                one.key.id,
-                one.station_id,
-                one.timeline.stall,
-                one.timeline.token,
-                one.timeline.plugged_in_at,
-                one.completed_at,
-                one.timeline.ended_at,
-                one.superseded_at,
-                one.timeline.until,
-                one.closed,
-                one.complete_s,
-                one.timeline.offset_s,
-                one.timeline.not_billable,
-                " ".join(one.timeline.review) or None,
-                spans_to_json(one.timeline),
-                one.folded_at,
-            )
-            for one in folded
-        ],
+    """Overwrite the snapshots of `folded`."""
+    write_sessions(connection, [snapshot_of(one) for one in folded])
+
+
+def snapshot_of(one: Folded) -> tuple[Any, ...]:
+    """What is kept of a fold, in the order of `SESSION_COLUMNS`."""
+    timeline = one.timeline
+    return (
+        one.key.site_id,
+        one.key.id,
+        one.station_id,
+        timeline.stall,
+        timeline.token,
+        timeline.plugged_in_at,
+        one.completed_at,
+        timeline.ended_at,
+        one.superseded_at,
+        timeline.until,
+        one.closed,
+        one.complete_s,
+        timeline.offset_s,
+        timeline.not_billable,
+        " ".join(timeline.review) or None,
+        spans_to_json(timeline),
+        one.folded_at,
     )

@@ -79,7 +79,7 @@ class _New(NamedTuple):
 
     site_id: str
     event: SessionEvent
-    digest: bytes
+    digest: str
     token_id: str | None
     upload: Upload
     conflicts: bool  # its id is known with another content
@@ -142,9 +142,9 @@ def _sort_out(
         for event in upload.events
         if event.station in site_of
     }
-    known: dict[tuple[str, str], set[bytes]] = defaultdict(set)
+    known: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in queries.contents_of(connection, sorted(wanted)):
-        known[row.station_id, row.id].add(bytes(row.digest))
+        known[row.station_id, row.id].add(row.digest)
     results: list[list[EventResult]] = []
     new: list[_New] = []
     for upload in uploads:
@@ -155,7 +155,7 @@ def _sort_out(
                 answers.append(refusal)
                 continue
             token_id = None if event.token is None else names.surrogate(event.token)
-            digest = content_digest(event, token_id)
+            digest = content_digest(event, token_id).hex()
             contents = known[event.station, event.id]
             if digest not in contents:
                 new.append(_New(site_of[event.station], event, digest, token_id, upload, bool(contents)))

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from sessions.clock import Clock
-from sessions.database import writing
+from sessions.database import is_outage, writing
 from sessions.intake import EventResult, Listener, TokenNames, Upload, record
 
 log = structlog.get_logger()
@@ -71,7 +71,9 @@ class Intake:
                 transaction.rollback()
                 return results[0]
         except DBAPIError as error:
-            raise Unavailable(_reason(error)) from error
+            if is_outage(error):
+                raise Unavailable(_reason(error)) from error
+            raise
 
     def _run(self) -> None:
         while (first := self._waiting.get()) is not None:
@@ -110,8 +112,9 @@ class Intake:
                 for one in group:
                     self._commit_group([one])
                 return
-            log.error("upload not stored", error=_reason(error), exc_info=not isinstance(error, DBAPIError))
-            group[0][1].set_exception(Unavailable(_reason(error)) if isinstance(error, DBAPIError) else error)
+            outage = is_outage(error)
+            log.error("upload not stored", error=_reason(error), exc_info=not outage)
+            group[0][1].set_exception(Unavailable(_reason(error)) if outage else error)
             return
         for (_, answer), result in zip(group, results, strict=True):
             answer.set_result(result)

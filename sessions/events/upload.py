@@ -168,7 +168,5 @@ def _sentence(error: ErrorDetails) -> str:
 def _what_is_allowed(error: ErrorDetails) -> str:
     if error["type"] != "string_pattern_mismatch":
         return error["msg"].replace("Input should", "must").replace("String should", "must")
-    letters = (
-        "letters, digits and . _ : - only" if error["loc"] == ("station",) else "printable characters only"
-    )
+    letters = "letters, digits and . _ : - only" if error["loc"] == ("station",) else "printable characters only"
     return f"must be {letters}, and not empty"

@@ -64,9 +64,7 @@ def _read_stamp(stamp: str) -> datetime:
     try:
         return datetime.fromisoformat(stamp.upper())
     except ValueError:
-        raise PydanticCustomError(
-            "bad_time", "names a day, an hour or an offset that does not exist"
-        ) from None
+        raise PydanticCustomError("bad_time", "names a day, an hour or an offset that does not exist") from None
 
 
 Stamp = Annotated[
@@ -182,18 +180,24 @@ def content_digest(event: SessionEvent, token: str | None) -> bytes:
     `sent_at` and `replayed` are left out: a resend has new ones, and is the same event all the same.
     """
     data = event.data and (event.data.soc_percent, event.data.energy_wh, event.data.power_w)
-    content = (
-        event.id,
-        event.station,
-        event.stall,
-        event.session,
-        event.type.value,
-        event.at,
-        event.seq,
-        event.cause,
-        token,
-        data,
+    return digest_of(
+        (
+            event.id,
+            event.station,
+            event.stall,
+            event.session,
+            event.type.value,
+            event.at,
+            event.seq,
+            event.cause,
+            token,
+            data,
+        )
     )
+
+
+def digest_of(content: tuple[object, ...]) -> bytes:
+    """The digest of (id, station, stall, session, type, at, seq, cause, token's surrogate, measurements or none)."""
     return blake2b(repr(content).encode(), digest_size=16).digest()
 
 

@@ -62,7 +62,7 @@ def _event(row: Sequence[Any]) -> Event:
     """A stored row as the fold sees it; the station's own session name is what follows the slash."""
     at, seq, kind, id_, stall, session_id, cause, token_id, offset_s, digest, *_ = row
     session = None if session_id is None else session_id.split("/", 1)[1]
-    return Event(at, seq, _TYPES[kind], id_, stall, session, cause, token_id, offset_s, bytes(digest))
+    return Event(at, seq, _TYPES[kind], id_, stall, session, cause, token_id, offset_s, bytes.fromhex(digest))
 
 
 def lock_stations(connection: Connection, station_ids: Collection[str]) -> dict[str, str]:

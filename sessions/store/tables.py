@@ -4,7 +4,7 @@
 (`sessions/migrations/guards.py`). `sessions` is a snapshot, rebuilt from them at will.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, Text, text
 
 from sessions.database import UtcSeconds, metadata
 
@@ -85,7 +85,7 @@ events = Table(
     Column("site_id", Text, primary_key=True),
     Column("station_id", Text, primary_key=True),
     Column("id", Text, primary_key=True),
-    Column("digest", LargeBinary, primary_key=True, comment="of the content: two under one id are a conflict"),
+    Column("digest", Text, primary_key=True, comment="of the content, in hex: two under one id are a conflict"),
     Column("stall", Text),
     Column("session_id", Text),
     Column("type", Text, nullable=False),

@@ -76,7 +76,7 @@ def upgrade() -> None:
         sa.Column("station_id", sa.Text(), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column(
-            "digest", sa.LargeBinary(), nullable=False, comment="of the content: two under one id are a conflict"
+            "digest", sa.Text(), nullable=False, comment="of the content, in hex: two under one id are a conflict"
         ),
         sa.Column("stall", sa.Text(), nullable=True),
         sa.Column("session_id", sa.Text(), nullable=True),
