@@ -116,7 +116,7 @@ def settle(connection: Connection, folded: Sequence[Folded], now: int, reason: s
     before = charges_of(connection, [one.key for one in folded])
     due = [one for one in folded if one.closed or one.key in before]
     settled = [
-        Settlement(before.get(one.key), _charge(one, before.get(one.key), now), one)
+        Settlement(before.get(one.key), charge_for(one, before.get(one.key), now), one)
         for one in assess(connection, due, now)
     ]
     held = ledger.posted(connection, [key for key, charge in before.items() if charge.settlements])
@@ -124,7 +124,7 @@ def settle(connection: Connection, folded: Sequence[Folded], now: int, reason: s
     written: list[Charge] = []
     for one in settled:
         after = one.after
-        moves = ledger.difference(_books(one), held.get(after.key, {}))
+        moves = ledger.difference(books_of(after, one.assessment.tariff), held.get(after.key, {}))
         posting = ledger.transfers_for(after.key, after.settlements, moves, reason)
         transfers += posting
         written.append(_numbered(after, len(posting)))
@@ -159,7 +159,8 @@ def let_through(
     return computed_minor, ()
 
 
-def _charge(one: Assessment, before: Charge | None, now: int) -> Charge:
+def charge_for(one: Assessment, before: Charge | None, now: int) -> Charge:
+    """What the session's charge should be, given what stands; settling twice gives the same charge as settling once."""
     report, tariff = one.report, one.tariff
     doubts = [*one.folded.timeline.review, *(() if one.folded.closed else ("not_ended",))]
     if tariff.review_above_minor is not None and report.fee_minor > tariff.review_above_minor:
@@ -206,12 +207,12 @@ def _tax_within(fee_minor: int, report: FeeReport, tariff: Tariff) -> int:
     return half_up(fee_minor * points, 10_000 + points)
 
 
-def _books(one: Settlement) -> dict[ledger.Line, int]:
-    after, tax = one.after, one.assessment.tariff.tax
+def books_of(after: Charge, tariff: Tariff) -> dict[ledger.Line, int]:
+    """Where the charge should stand in the ledger."""
     return ledger.owed(
         fee_minor=after.fee_minor,
         tax_minor=after.tax_minor,
-        tax_code=tax.code if tax else None,
+        tax_code=tariff.tax.code if tariff.tax else None,
         owner_id=after.owner_id,
         seller_id=after.seller_id,
         currency=after.currency,
