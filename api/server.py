@@ -4,6 +4,7 @@ cleanly.
 
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -11,6 +12,9 @@ from api.app import create_app
 from api.settings import Settings
 from api.wiring import Idlefee, running
 from sessions.clock import Clock
+
+if TYPE_CHECKING:
+    from api.worker import Worker
 
 
 class PortBusy(Exception):
@@ -54,8 +58,6 @@ def _serve(
     worker: bool,
     on_ready: Callable[[Idlefee, str], None] | None,
 ) -> None:
-    from api.worker import Worker
-
     config = uvicorn.Config(
         create_app(idlefee),
         log_level="warning",
@@ -65,7 +67,7 @@ def _serve(
         server_header=False,
         date_header=False,
     )
-    helper = Worker(idlefee) if worker else None
+    helper = _worker(idlefee) if worker else None
     if helper is not None:
         helper.start()
     try:
@@ -75,3 +77,9 @@ def _serve(
     finally:
         if helper is not None:
             helper.stop()
+
+
+def _worker(idlefee: Idlefee) -> "Worker":
+    from api.worker import Worker
+
+    return Worker(idlefee)

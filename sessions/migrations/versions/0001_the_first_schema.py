@@ -364,6 +364,29 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("site_id", "valid_from", name=op.f("pk_tariff_assignments")),
     )
     op.create_table(
+        "access_keys",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False, comment="SHA-256 of the key: 256 random bits need no slow hash"),
+        sa.Column("role", sa.Text(), nullable=False, comment="station, owner, support, finance or operator"),
+        sa.Column("station_id", sa.Text(), nullable=True),
+        sa.Column("owner_id", sa.Text(), nullable=True),
+        sa.Column("label", sa.Text(), nullable=False),
+        sa.Column(
+            "kind", sa.Text(), nullable=False, comment="key (a bearer token), link (signs a browser in) or browser"
+        ),
+        sa.Column(
+            "once", sa.Boolean(), server_default=sa.text("false"), nullable=False, comment="revoked by its first use"
+        ),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["owner_id"], ["owners.id"], name=op.f("fk_access_keys_owner_id_owners")),
+        sa.ForeignKeyConstraint(["station_id"], ["stations.id"], name=op.f("fk_access_keys_station_id_stations")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_access_keys")),
+        sa.UniqueConstraint("hash", name=op.f("uq_access_keys_hash")),
+    )
+    op.create_index("ix_access_keys_station", "access_keys", ["station_id"], unique=False)
+    op.create_table(
         "stalls",
         sa.Column("site_id", sa.Text(), nullable=False),
         sa.Column("station_id", sa.Text(), nullable=False),
@@ -398,6 +421,8 @@ def downgrade() -> None:
 
     op.drop_table("station_contacts")
     op.drop_table("stalls")
+    op.drop_index("ix_access_keys_station", table_name="access_keys")
+    op.drop_table("access_keys")
     op.drop_table("tariff_assignments")
     op.drop_index(op.f("ix_stations_site_id"), table_name="stations")
     op.drop_table("stations")
