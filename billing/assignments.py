@@ -5,6 +5,7 @@ a recorded re-rate order changes the past.
 """
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -48,7 +49,8 @@ class Assignment(NamedTuple):
     tariff: VersionRef
 
 
-_known: dict[VersionRef, Tariff] = {}  # versions never change, so a process reads each once
+# Read by content, not by name: a version that was rolled back, or another database's, may bear the same name.
+_read = lru_cache(maxsize=256)(tariff_from_json)
 
 
 def install_presets(connection: Connection, now: int) -> None:
@@ -76,14 +78,12 @@ def add_version(connection: Connection, tariff: Tariff, author: str, now: int) -
 
 def tariff_version(connection: Connection, ref: VersionRef) -> Tariff:
     """Raises `TariffUnknown`."""
-    if ref not in _known:
-        body = connection.execute(
-            select(tariffs.c.body).where(tariffs.c.name == ref.name, tariffs.c.version == ref.version)
-        ).scalar()
-        if body is None:
-            raise TariffUnknown(f"{ref.name} version {ref.version}")
-        _known[ref] = tariff_from_json(body)
-    return _known[ref]
+    body = connection.execute(
+        select(tariffs.c.body).where(tariffs.c.name == ref.name, tariffs.c.version == ref.version)
+    ).scalar()
+    if body is None:
+        raise TariffUnknown(f"{ref.name} version {ref.version}")
+    return _read(body)
 
 
 def latest(connection: Connection, name: str) -> Tariff:
@@ -163,11 +163,14 @@ class Prices:
         for site_id in sorted(set(site_ids) - set(self._assigned)):
             self._assigned[site_id] = [_assign_default(connection, site_id, now)]
         self._orders = site_facts(connection, site_ids, [Kind.RERATE])
+        self._tariffs: dict[VersionRef, Tariff] = {}
 
     def pinned(self, site_id: str, plugged_in_at: int) -> Tariff:
         """The tariff of a session plugged in at `plugged_in_at` on our clock."""
         ref = pinned(self._assigned[site_id], self._orders.get(site_id, ()), plugged_in_at)
-        return tariff_version(self._connection, ref)
+        if ref not in self._tariffs:
+            self._tariffs[ref] = tariff_version(self._connection, ref)
+        return self._tariffs[ref]
 
 
 def pinned(assigned: Sequence[Assignment], orders: Sequence[Fact], plugged_in_at: int) -> VersionRef:
