@@ -2,13 +2,14 @@
 (`sessions.facts`).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlalchemy import Connection, insert, or_, select, update
 
 from billing.store.tables import owners, token_holders, vehicles
+from sessions.database import bulk_insert
 from sessions.intake import TokenNames
 from sessions.store.queries import SessionKey
 from sessions.store.tables import sessions, tokens
@@ -47,6 +48,14 @@ def add_owner(connection: Connection, owner: Owner, now: int) -> None:
     connection.execute(
         insert(owners).values(id=owner.id, name=owner.name, email=owner.email, language=owner.language, created_at=now)
     )
+
+
+def add_missing_owners(connection: Connection, owner_ids: Collection[str], now: int) -> int:
+    """Owners of whom nothing but the id is known; answers how many were not there before."""
+    known = set(connection.execute(select(owners.c.id).where(owners.c.id.in_(sorted(owner_ids)))).scalars())
+    new = sorted(set(owner_ids) - known)
+    bulk_insert(connection, owners, ("id", "created_at"), [(owner_id, now) for owner_id in new])
+    return len(new)
 
 
 def owner(connection: Connection, owner_id: str) -> Owner:
@@ -98,6 +107,26 @@ def give_token(
         )
     )
     return token_id
+
+
+def give_missing_tokens(
+    connection: Connection, names: TokenNames, wanted: Mapping[str, str], author: str, now: int
+) -> tuple[dict[str, str], list[str]]:
+    """Let each token (uid → owner) that stands for nobody yet stand for its owner from ever on.
+
+    Answers whose each token is then, and the surrogates of those that were heard of before: the caller settles their
+    sessions again (`billing.decisions.token_given`).
+    """
+    ids = {uid: names.surrogate(uid) for uid in wanted}
+    held = holdings_of(connection, ids.values())
+    heard_of = set(connection.execute(select(tokens.c.id).where(tokens.c.id.in_(sorted(ids.values())))).scalars())
+    given = sorted(uid for uid in wanted if ids[uid] not in held)
+    unheard_of = [uid for uid in given if ids[uid] not in heard_of]
+    bulk_insert(connection, tokens, ("id", "uid", "created_at"), [(ids[uid], uid, now) for uid in unheard_of])
+    columns = ("token_id", "valid_from", "owner_id", "author", "recorded_at")
+    bulk_insert(connection, token_holders, columns, [(ids[uid], 0, wanted[uid], author, now) for uid in given])
+    holders = {uid: held[ids[uid]][-1].owner_id if ids[uid] in held else wanted[uid] for uid in wanted}
+    return holders, [ids[uid] for uid in given if ids[uid] in heard_of]
 
 
 def holdings_of(connection: Connection, token_ids: Collection[str]) -> dict[str, list[Holding]]:
