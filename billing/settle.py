@@ -5,14 +5,14 @@ Callers hold the lock of the session's station. Posted entries never change; a z
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Text, and_, select
 
 from billing import ledger
-from billing.assignments import Prices
+from billing.assignments import Prices, VersionRef, tariff_version
 from billing.money import half_up
 from billing.owners import holder_at, holdings_of
 from billing.rating import Context, FeeReport, Occupancy, rate, report_to_json
@@ -84,9 +84,16 @@ class Settlement:
         return self.after.fee_minor - (self.before.fee_minor if self.before else 0)
 
 
-def assess(connection: Connection, folded: Sequence[Folded], now: int) -> list[Assessment]:
-    """Price each session by the facts known now; reads, never writes."""
-    timelines = [one for one in folded if one.timeline.plugged_in_at is not None]
+def assess(
+    connection: Connection, folded: Sequence[Folded], now: int, before: Mapping[SessionKey, Charge] | None = None
+) -> list[Assessment]:
+    """Price each session by the facts known now.
+
+    Without a plug-in there is no session and no fee; but one that was charged `before`, and whose plug-in no longer
+    counts, is priced all the same, at nothing, so that what was posted for it is taken back.
+    """
+    before = before or {}
+    timelines = [one for one in folded if one.timeline.plugged_in_at is not None or one.key in before]
     if not timelines:
         return []
     site_ids = sorted({one.key.site_id for one in timelines})
@@ -99,7 +106,11 @@ def assess(connection: Connection, folded: Sequence[Folded], now: int) -> list[A
     for one in timelines:
         timeline, site, facts = one.timeline, sites[one.key.site_id], named.get(one.key, [])
         plugged_in_at = (timeline.plugged_in_at or 0) + timeline.offset_s
-        tariff = prices.pinned(site.id, plugged_in_at)
+        if timeline.plugged_in_at is None:
+            charged = before[one.key]
+            tariff = tariff_version(connection, VersionRef(charged.tariff, charged.tariff_version))
+        else:
+            tariff = prices.pinned(site.id, plugged_in_at)
         context = Context(
             zone=site.tz,
             excuses=_excuses(one, excuses.get(site.id, ())),
@@ -117,7 +128,7 @@ def settle(connection: Connection, folded: Sequence[Folded], now: int, reason: s
     due = [one for one in folded if one.closed or one.key in before]
     settled = [
         Settlement(before.get(one.key), charge_for(one, before.get(one.key), now), one)
-        for one in assess(connection, due, now)
+        for one in assess(connection, due, now, before)
     ]
     held = ledger.posted(connection, [key for key, charge in before.items() if charge.settlements])
     transfers: list[ledger.Transfer] = []

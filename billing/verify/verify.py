@@ -1,0 +1,101 @@
+"""The whole check in one read transaction: it sees one moment of the books, whatever is posted meanwhile, and holds
+nobody up.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, func, select
+
+from billing.jobs import waiting
+from billing.store.tables import jobs
+from billing.verify.bills import bills
+from billing.verify.books import Standing, lone_entries, stand, wrong_balances, wrong_postings, wrong_transfers
+from billing.verify.differences import Difference
+from billing.verify.received import altered_events, wrong_conflicts
+from billing.verify.walk import chunks
+from sessions.database import one_moment
+from sessions.store.tables import events, sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """How much was looked at, how much of it differed, and what is merely late: that is counted and not blamed."""
+
+    events: int
+    sessions: int
+    charges: int
+    transfers: int
+    entries: int
+    differences: int
+    overdue: dict[str, int]  # jobs whose time has come, by kind: their sessions settle when a worker runs
+    parked: int  # jobs that kept failing and wait for a person
+
+    @property
+    def clean(self) -> bool:
+        return self.differences == 0
+
+
+Progress = Callable[[int, int], None]  # rows looked at, rows there are
+
+
+def unwatched(_done: int, _total: int) -> None:
+    """Nobody watches the progress."""
+
+
+def verify(
+    engine: Engine,
+    now: int,
+    found: Callable[[Difference], None],
+    progress: Progress = unwatched,
+) -> Verified:
+    """Compute everything again; `found` is told each difference as it turns up. Memory stays bounded."""
+    with one_moment(engine) as connection:
+        walk = _Walk(connection, now, progress)
+        for one in walk.differences():
+            walk.seen["differences"] += 1
+            found(one)
+        parked = connection.execute(select(func.count()).select_from(jobs).where(jobs.c.dead.is_(True))).scalar_one()
+        counted = {name: walk.seen[name] for name in ("events", "sessions", "charges", "transfers", "entries")}
+        return Verified(
+            **counted, differences=walk.seen["differences"], overdue=waiting(connection, now), parked=parked
+        )
+
+
+class _Walk:
+    """One pass over everything, counting what it meets."""
+
+    def __init__(self, connection: Connection, now: int, progress: Progress) -> None:
+        self._connection = connection
+        self._now = now
+        self._progress = progress
+        self._done = 0
+        self._total = sum(
+            connection.execute(select(func.count()).select_from(table)).scalar_one() for table in (events, sessions)
+        )
+        self.seen: Counter[str] = Counter()
+
+    def differences(self) -> Iterator[Difference]:
+        yield from altered_events(self._connection, self._events_seen)
+        yield from wrong_conflicts(self._connection)
+        standing: Standing = Counter()
+        for chunk in chunks(self._connection):
+            found = bills(self._connection, chunk.keys, self._now)
+            yield from found.differences
+            yield from wrong_postings(self._connection, chunk.keys, found.books)
+            yield from wrong_transfers(self._connection, chunk, found.charges, self.seen)
+            stand(standing, found.books)
+            self.seen["sessions"] += len(chunk.keys)
+            self.seen["charges"] += len(found.charges)
+            self._step(len(chunk.keys))
+        yield from lone_entries(self._connection)
+        yield from wrong_balances(self._connection, standing)
+
+    def _events_seen(self, count: int) -> None:
+        self.seen["events"] += count
+        self._step(count)
+
+    def _step(self, count: int) -> None:
+        self._done += count
+        self._progress(min(self._done, self._total), self._total)
