@@ -1,10 +1,12 @@
 """What people decide about sessions, each with an author and a reason: recorded as a fact, then settled, in one
 transaction.
 
-Who may decide what is the doors' business (`api`). Every function runs in the caller's write transaction.
+Who may decide what is the doors' business (`api`). Every function runs in the caller's write transaction. One that is
+given a `request_key` records once under it: the same again raises `AlreadyRecorded`, something else `KeyReused`.
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
@@ -12,7 +14,7 @@ from billing.assignments import latest, price_by_occupancy
 from billing.engine import Cause, resettle
 from billing.owners import owner, sessions_of_token
 from billing.settle import Charge, Settlement, charges_of
-from sessions.facts import FOREVER, Fact, Kind, record_facts, sessions_overlapping
+from sessions.facts import FOREVER, Fact, Kind, record_facts, refuse_replay, sessions_overlapping
 from sessions.intake import touched_by_event
 from sessions.sites import Unknown, site, site_of_station
 from sessions.store.queries import SessionKey
@@ -53,6 +55,7 @@ def excuse(
     reason: str,
     now: int,
     stall: tuple[str, str] | None = None,
+    request_key: str | None = None,
 ) -> list[Settlement]:
     """Nobody at the site (or at one (station, stall)) pays for [starts_at, ends_at), on our clock."""
     _interval(starts_at, ends_at)
@@ -64,6 +67,7 @@ def excuse(
         kind=Kind.EXCUSE,
         author=author,
         reason=_reason(reason),
+        key=request_key,
         station_id=stall[0] if stall else None,
         stall=stall[1] if stall else None,
         starts_at=starts_at,
@@ -83,6 +87,7 @@ def out_of_service(
     author: str,
     reason: str,
     now: int,
+    request_key: str | None = None,
 ) -> list[Settlement]:
     """The (station, stall) is not in service during [starts_at, ends_at): occupancy counts without it."""
     _interval(starts_at, FOREVER if ends_at is None else ends_at)
@@ -93,6 +98,7 @@ def out_of_service(
         kind=Kind.OUT_OF_SERVICE,
         author=author,
         reason=_reason(reason),
+        key=request_key,
         station_id=stall[0],
         stall=stall[1],
         starts_at=starts_at,
@@ -129,35 +135,55 @@ def void_event(
 
 
 def waive(
-    connection: Connection, key: SessionKey, amount_minor: int | None, *, author: str, reason: str, now: int
+    connection: Connection,
+    key: SessionKey,
+    amount_minor: int | None,
+    *,
+    author: str,
+    reason: str,
+    now: int,
+    request_key: str | None = None,
 ) -> list[Settlement]:
     """Let the owner off `amount_minor` of the session's fee, or with none all of it. Waivers add up."""
     if amount_minor is not None and amount_minor <= 0:
         raise AmountTooSmall(str(amount_minor))
-    return _decide(connection, key, Kind.WAIVER, author, reason, now, "waived", amount_minor=amount_minor)
+    fact = _about(key, Kind.WAIVER, author, reason, request_key)
+    return _decide(connection, replace(fact, amount_minor=amount_minor), now, "waived")
 
 
 def claim(
-    connection: Connection, key: SessionKey, owner_id: str | None, *, author: str, reason: str, now: int
+    connection: Connection,
+    key: SessionKey,
+    owner_id: str | None,
+    *,
+    author: str,
+    reason: str,
+    now: int,
+    request_key: str | None = None,
 ) -> list[Settlement]:
     """The session is this owner's (none: nobody's after all); its fee moves by transfer. Raises `OwnerUnknown`."""
     if owner_id is not None:
         owner(connection, owner_id)
-    return _decide(connection, key, Kind.CLAIM, author, reason, now, "claimed", owner_id=owner_id)
+    fact = _about(key, Kind.CLAIM, author, reason, request_key)
+    return _decide(connection, replace(fact, owner_id=owner_id), now, "claimed")
 
 
-def release(connection: Connection, key: SessionKey, *, author: str, reason: str, now: int) -> list[Settlement]:
+def release(
+    connection: Connection, key: SessionKey, *, author: str, reason: str, now: int, request_key: str | None = None
+) -> list[Settlement]:
     """Let the fee that waits in review post, up to what it is now. Raises `NothingToDecide`."""
-    held = _held(connection, key)
-    return _decide(
-        connection, key, Kind.RELEASE, author, reason, now, "released from review", amount_minor=held.computed_minor
-    )
+    fact = _about(key, Kind.RELEASE, author, reason, request_key)
+    held = _held(connection, fact)
+    return _decide(connection, replace(fact, amount_minor=held.computed_minor), now, "released from review")
 
 
-def reject(connection: Connection, key: SessionKey, *, author: str, reason: str, now: int) -> list[Settlement]:
+def reject(
+    connection: Connection, key: SessionKey, *, author: str, reason: str, now: int, request_key: str | None = None
+) -> list[Settlement]:
     """The session whose fee waits in review costs nothing. Raises `NothingToDecide`."""
-    _held(connection, key)
-    return _decide(connection, key, Kind.REJECT, author, reason, now, "rejected in review")
+    fact = _about(key, Kind.REJECT, author, reason, request_key)
+    _held(connection, fact)
+    return _decide(connection, fact, now, "rejected in review")
 
 
 def order_rerate(
@@ -170,6 +196,7 @@ def order_rerate(
     author: str,
     reason: str,
     now: int,
+    request_key: str | None = None,
 ) -> list[Fact]:
     """Record that sessions plugged in during [starts_at, ends_at) are priced by `tariff`; the caller settles them."""
     _interval(starts_at, FOREVER if ends_at is None else ends_at)
@@ -180,6 +207,7 @@ def order_rerate(
             kind=Kind.RERATE,
             author=author,
             reason=_reason(reason),
+            key=request_key,
             starts_at=starts_at,
             ends_at=ends_at,
             tariff=version.name,
@@ -187,6 +215,7 @@ def order_rerate(
         )
         for site_id in sorted(site_ids)
     ]
+    refuse_replay(connection, orders)
     recorded = record_facts(connection, orders, now)
     if version.tiers:
         for site_id in sorted(site_ids):
@@ -202,36 +231,27 @@ def token_given(
     return resettle(connection, keys, now, Cause("token assigned", f"token:{token_id}:{valid_from}"))
 
 
-def _decide(
-    connection: Connection,
-    key: SessionKey,
-    kind: Kind,
-    author: str,
-    reason: str,
-    now: int,
-    what: str,
-    *,
-    amount_minor: int | None = None,
-    owner_id: str | None = None,
-) -> list[Settlement]:
-    fact = Fact(
-        site_id=key.site_id,
-        kind=kind,
-        author=author,
-        reason=_reason(reason),
-        session_id=key.id,
-        amount_minor=amount_minor,
-        owner_id=owner_id,
+def _about(key: SessionKey, kind: Kind, author: str, reason: str, request_key: str | None) -> Fact:
+    return Fact(
+        site_id=key.site_id, kind=kind, author=author, reason=_reason(reason), key=request_key, session_id=key.id
     )
+
+
+def _decide(connection: Connection, fact: Fact, now: int, what: str) -> list[Settlement]:
     recorded = _record(connection, fact, now)
-    return resettle(connection, [key], now, Cause(f"{what}: {reason}", f"{kind.value}:{recorded.n}"))
+    key = SessionKey(fact.site_id, fact.session_id or "")
+    return resettle(connection, [key], now, Cause(f"{what}: {fact.reason}", f"{fact.kind.value}:{recorded.n}"))
 
 
 def _record(connection: Connection, fact: Fact, now: int) -> Fact:
+    refuse_replay(connection, [fact])
     return record_facts(connection, [fact], now)[0]
 
 
-def _held(connection: Connection, key: SessionKey) -> Charge:
+def _held(connection: Connection, decision: Fact) -> Charge:
+    """The charge that waits. A decision sent again is no new one, although nothing waits any more."""
+    refuse_replay(connection, [decision])
+    key = SessionKey(decision.site_id, decision.session_id or "")
     charge = charges_of(connection, [key]).get(key)
     if charge is None or not charge.held:
         raise NothingToDecide(key.id)

@@ -6,7 +6,7 @@ in `settle`.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -57,6 +57,22 @@ class Fact:
     recorded_at: int = 0
 
 
+class AlreadyRecorded(Exception):
+    """The fact's key was used before, for the very same fact: there is nothing left to do."""
+
+    def __init__(self, fact: Fact) -> None:
+        super().__init__(f"recorded before as fact {fact.n} of {fact.site_id}")
+        self.fact = fact
+
+
+class KeyReused(Exception):
+    """The fact's key was used before, for something else."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__("the key was used before with another content: choose a new key for a new request")
+        self.key = key
+
+
 _COLUMNS = (
     "site_id",
     "kind",
@@ -88,7 +104,7 @@ def record_facts(connection: Connection, new: Iterable[Fact], now: int) -> list[
         by_site[fact.site_id].append(fact)
     recorded: list[Fact] = []
     for site_id in sorted(by_site):
-        connection.execute(for_update(connection, select(sites.c.id).where(sites.c.id == site_id)))
+        lock_site(connection, site_id)
         last = connection.execute(select(func.max(facts.c.n)).where(facts.c.site_id == site_id)).scalar() or 0
         known = _known_keys(connection, site_id, [fact.key for fact in by_site[site_id] if fact.key is not None])
         for fact in by_site[site_id]:
@@ -101,6 +117,34 @@ def record_facts(connection: Connection, new: Iterable[Fact], now: int) -> list[
         connection, facts, _COLUMNS, [tuple(getattr(fact, name) for name in _COLUMNS) for fact in recorded], conflict=""
     )
     return recorded
+
+
+def refuse_replay(connection: Connection, asked: Iterable[Fact]) -> None:
+    """Raise `AlreadyRecorded` where the same was recorded under the same key, `KeyReused` where something else was.
+
+    Locks the sites, as `record_facts` does: two who send one request at once come one after the other. What the
+    product itself adds to what was asked (an amount released, the newest version of a tariff) is not compared.
+    """
+    keyed = {fact.site_id: fact for fact in asked if fact.key is not None}
+    for site_id in sorted(keyed):
+        lock_site(connection, site_id)
+    for key in {fact.key for fact in keyed.values()}:
+        anywhere = and_(facts.c.site_id.in_(select(sites.c.id)), facts.c.key == key)
+        known = [_fact(row) for row in connection.execute(select(facts).where(anywhere)).mappings()]
+        if any(fact.site_id not in keyed or _asked(fact) != _asked(keyed[fact.site_id]) for fact in known):
+            raise KeyReused(str(key))
+        if known:
+            raise AlreadyRecorded(known[0])
+
+
+def _asked(fact: Fact) -> Fact:
+    amount_minor = None if fact.kind is Kind.RELEASE else fact.amount_minor
+    return replace(fact, amount_minor=amount_minor, tariff_version=None, n=0, recorded_at=0)
+
+
+def lock_site(connection: Connection, site_id: str) -> None:
+    """What is decided about one site is decided by one transaction at a time."""
+    connection.execute(for_update(connection, select(sites.c.id).where(sites.c.id == site_id)))
 
 
 def _known_keys(connection: Connection, site_id: str, keys: list[str]) -> set[str]:
