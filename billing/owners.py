@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert, or_, select, update
 from billing.store.tables import owners, token_holders, vehicles
 from sessions.database import bulk_insert
 from sessions.intake import TokenNames
+from sessions.sites import NameTaken
 from sessions.store.queries import SessionKey
 from sessions.store.tables import sessions, tokens
 
@@ -45,6 +46,9 @@ class Owner:
 
 
 def add_owner(connection: Connection, owner: Owner, now: int) -> None:
+    """Raises `NameTaken`."""
+    if connection.execute(select(owners.c.id).where(owners.c.id == owner.id)).first() is not None:
+        raise NameTaken(f"owner {owner.id} exists")
     connection.execute(
         insert(owners).values(id=owner.id, name=owner.name, email=owner.email, language=owner.language, created_at=now)
     )
@@ -58,14 +62,21 @@ def add_missing_owners(connection: Connection, owner_ids: Collection[str], now: 
     return len(new)
 
 
+_OWNER = (owners.c.id, owners.c.name, owners.c.email, owners.c.language)
+
+
 def owner(connection: Connection, owner_id: str) -> Owner:
     """Raises `OwnerUnknown`."""
-    row = connection.execute(
-        select(owners.c.id, owners.c.name, owners.c.email, owners.c.language).where(owners.c.id == owner_id)
-    ).first()
+    row = connection.execute(select(*_OWNER).where(owners.c.id == owner_id)).first()
     if row is None:
         raise OwnerUnknown(owner_id)
     return Owner(*row)
+
+
+def owners_after(connection: Connection, after: str, most: int) -> list[Owner]:
+    """Owners in the order of their ids, from behind `after` on."""
+    statement = select(*_OWNER).where(owners.c.id > after).order_by(owners.c.id).limit(most)
+    return [Owner(*row) for row in connection.execute(statement)]
 
 
 def give_token(
@@ -140,6 +151,37 @@ def holdings_of(connection: Connection, token_ids: Collection[str]) -> dict[str,
     return found
 
 
+class HeldToken(NamedTuple):
+    """A token of an owner's; `uid` is what identifies a person, none once it was erased."""
+
+    id: str
+    uid: str | None
+    valid_from: int
+    valid_to: int | None
+
+
+def tokens_of(connection: Connection, owner_id: str) -> list[HeldToken]:
+    """Every token that stands or stood for an owner."""
+    statement = (
+        select(tokens.c.id, tokens.c.uid, token_holders.c.valid_from, token_holders.c.valid_to)
+        .join(token_holders, token_holders.c.token_id == tokens.c.id)
+        .where(token_holders.c.owner_id == owner_id)
+        .order_by(token_holders.c.valid_from, tokens.c.id)
+    )
+    return [HeldToken(*row) for row in connection.execute(statement)]
+
+
+def end_token(connection: Connection, owner_id: str, token_id: str, now: int) -> bool:
+    """The token stands for this owner no longer, from now on; False if it does not stand for them now."""
+    stands = (
+        token_holders.c.token_id == token_id,
+        token_holders.c.owner_id == owner_id,
+        token_holders.c.valid_from < now,
+        or_(token_holders.c.valid_to.is_(None), token_holders.c.valid_to > now),
+    )
+    return connection.execute(update(token_holders).where(*stands).values(valid_to=now)).rowcount > 0
+
+
 def holder_at(holdings: Sequence[Holding], moment: int) -> str | None:
     """The owner who held a token at a moment on our clock."""
     return next((holding.owner_id for holding in holdings if holding.holds_at(moment)), None)
@@ -191,3 +233,9 @@ def vehicles_of(connection: Connection, owner_id: str) -> list[Vehicle]:
         .order_by(vehicles.c.created_at, vehicles.c.id)
     )
     return [Vehicle(*row) for row in connection.execute(statement)]
+
+
+def remove_vehicle(connection: Connection, owner_id: str, vehicle_id: str, now: int) -> bool:
+    """The owner has this car no longer; False if they have none of that id."""
+    there = (vehicles.c.owner_id == owner_id, vehicles.c.id == vehicle_id, vehicles.c.removed_at.is_(None))
+    return connection.execute(update(vehicles).where(*there).values(removed_at=now)).rowcount == 1
