@@ -5,23 +5,23 @@ the change.
 is told to people here: notices are jobs.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from billing.jobs import Job, schedule
-from billing.settle import Settlement, settle
+from billing.jobs import Job, schedule, session_job
+from billing.settle import Charge, Settlement, settle
 from sessions.facts import sessions_overlapping
 from sessions.folding import Folded, fold_sessions, save
 from sessions.intake import Changes
-from sessions.machine import Car
 from sessions.store import queries
 from sessions.store.queries import UNHEARD_OF, Before, SessionKey
 from sessions.store.tables import sites
 
 FINALISE_AFTER_S = 72 * 3600  # RULES, "When a fee posts"
+TOLD_TOGETHER_S = 60  # a correction waits so long for others of the same cause, so that an owner hears once
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Cause:
     """Why sessions are settled: the transfer's reason, and a name under which each owner hears of it once."""
 
     reason: str
-    name: str | None = None  # none: each session's correction is told by itself
+    name: str | None = None  # none: each session's corrections are told by themselves
     quiet: bool = False  # nobody is told
 
 
@@ -66,9 +66,10 @@ def follow(
     """
     neighbours = _neighbours(connection, folded, before, now)
     settlements = settle(connection, [*folded, *neighbours], now, cause.reason)
-    told = live | {one.key for one in neighbours}
-    jobs = [*_time_outs(folded, before), *_completions(folded, live, now), *_endings(settlements, told, now)]
-    schedule(connection, [*jobs, *_corrections(settlements, told, now, cause)], now)
+    told = live | {one.key for one in neighbours} if live else live
+    jobs = [*_time_outs(folded, before, live), *_completions(folded, before, live, now)]
+    jobs += [*_endings(settlements, before, told, now), *_corrections(settlements, told, now, cause)]
+    schedule(connection, jobs, now)
     return settlements
 
 
@@ -94,60 +95,81 @@ def _moved(one: Folded, earlier: Before) -> bool:
     return present[0] is not None and present != (earlier.plugged_in_at, earlier.until, earlier.closed)
 
 
-def _time_outs(folded: Iterable[Folded], before: Mapping[SessionKey, Before]) -> list[Job]:
-    """A session newly plugged in is looked at again when it would be over by silence; the step postpones itself."""
-    return [
-        session_job("time_out", one.key, one.times_out_at)
-        for one in folded
-        if one.times_out_at is not None and before.get(one.key, UNHEARD_OF).plugged_in_at is None
-    ]
+def _time_outs(
+    folded: Iterable[Folded], before: Mapping[SessionKey, Before], live: frozenset[SessionKey]
+) -> Iterator[Job]:
+    """A session that begins, or begins again, is looked at when it would be over by silence; the step postpones
+    itself.
+    """
+    for one in folded:
+        earlier = before.get(one.key, UNHEARD_OF)
+        if one.times_out_at is not None and (earlier.plugged_in_at is None or earlier.closed):
+            yield session_job("time_out", one.key, one.times_out_at, quiet=one.key not in live)
 
 
-def _completions(folded: Iterable[Folded], live: frozenset[SessionKey], now: int) -> list[Job]:
+def _completions(
+    folded: Iterable[Folded], before: Mapping[SessionKey, Before], live: frozenset[SessionKey], now: int
+) -> Iterator[Job]:
     """Whoever's car has just become full is told at once; when the step runs it drops what is overtaken."""
-    return [
-        session_job("charge_complete", one.key, now, since=one.timeline.car[-1].start)
-        for one in folded
-        if not one.closed and one.key in live and one.timeline.car and one.timeline.car[-1].label == Car.COMPLETE
-    ]
+    for one in folded:
+        news = one.full_since is not None and one.full_since != before.get(one.key, UNHEARD_OF).full_since
+        if news and not one.closed and one.key in live:
+            yield session_job("charge_complete", one.key, now)
 
 
-def _endings(settlements: Iterable[Settlement], told: Collection[SessionKey], now: int) -> list[Job]:
-    """After a first settlement the owner gets the final notice; where nobody is told, finality counts from here."""
-    return [
-        session_job("final", one.after.key, now)
-        if one.after.key in told and one.after.owner_id is not None
-        else session_job("finalise", one.after.key, now + FINALISE_AFTER_S)
-        for one in settlements
-        if one.before is None
-    ]
+def _endings(
+    settlements: Iterable[Settlement],
+    before: Mapping[SessionKey, Before],
+    told: Collection[SessionKey],
+    now: int,
+) -> Iterator[Job]:
+    """When a session has ended the owner gets the final notice; where nobody is told, finality counts from here.
 
-
-def _corrections(settlements: Iterable[Settlement], told: Collection[SessionKey], now: int, cause: Cause) -> list[Job]:
-    """An owner whose posted fee moved hears once of one cause, however many sessions it moved."""
-    moved: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    A session that was over by silence and was heard of again ends twice.
+    """
     for one in settlements:
-        if one.before is None or one.after.key not in told:
+        key, charge = one.after.key, one.before
+        again = one.assessment.folded.closed and key in before and not before[key].closed
+        if charge is not None and not again:
             continue
-        if one.before.fee_minor == one.after.fee_minor and one.before.owner_id == one.after.owner_id:
-            continue
-        name = cause.name or f"{one.after.key.id}:{one.after.settlements}"
-        for owner_id in sorted({one.before.owner_id, one.after.owner_id} - {None}, key=str):
-            moved[one.after.key.site_id, str(owner_id), name].append(one.after.key.id)
-    return [
-        Job(
-            key=f"correction:{site_id}:{owner_id}:{name}",
-            kind="correction",
-            due_at=now,
-            body={"site_id": site_id, "owner_id": owner_id, "sessions": ids, "reason": cause.reason},
-            site_id=site_id,
-        )
-        for (site_id, owner_id, name), ids in moved.items()
-    ]
+        if key in told and one.after.owner_id is not None:
+            yield session_job("final", key, now)
+        else:
+            yield session_job("finalise", key, now + FINALISE_AFTER_S)
 
 
-def session_job(kind: str, key: SessionKey, due_at: int, since: int | None = None) -> Job:
-    """A step about one session; `since` tells apart the several completions of one session."""
-    name = f"{kind}:{key.id}" if since is None else f"{kind}:{key.id}:{since}"
-    body = {"site_id": key.site_id, "session_id": key.id} | ({} if since is None else {"since": since})
-    return Job(key=name, kind=kind, due_at=due_at, body=body, site_id=key.site_id)
+def _corrections(
+    settlements: Iterable[Settlement], told: Collection[SessionKey], now: int, cause: Cause
+) -> Iterator[Job]:
+    """An owner whose posted fee moved hears once of one cause, however many sessions it moved."""
+    for one in settlements:
+        key, was, is_ = one.after.key, one.before, one.after
+        if was is None or key not in told:
+            continue
+        for owner_id in sorted(owner for owner in {was.owner_id, is_.owner_id} if owner is not None):
+            before_minor, after_minor = fee_of(was, owner_id), fee_of(is_, owner_id)
+            if before_minor == after_minor:
+                continue
+            yield Job(
+                key=f"correction:{key.id}:{is_.settlements}:{owner_id}",
+                kind="correction",
+                due_at=now + TOLD_TOGETHER_S,
+                body={
+                    "site_id": key.site_id,
+                    "session_id": key.id,
+                    "owner_id": owner_id,
+                    "before_minor": before_minor,
+                    "reason": cause.reason,
+                },
+                site_id=key.site_id,
+                together=_told_together(key.site_id, owner_id, cause.name or key.id),
+            )
+
+
+def fee_of(charge: Charge, owner_id: str) -> int:
+    """What of a charge stands on this owner's account."""
+    return charge.fee_minor if charge.owner_id == owner_id else 0
+
+
+def _told_together(*names: str) -> str:
+    return hashlib.blake2b("\0".join(names).encode(), digest_size=16).hexdigest()

@@ -1,112 +1,210 @@
 """The transactional outbox: steps to be done later, written in the transaction that causes them.
 
-A worker leases what is due, runs each step in a transaction of its own, retries with backoff and jitter, and parks
-what keeps failing where a person sees it. Each step is idempotent: it may run twice, after a crash between its
-effect and its end. `key` names the step; scheduling the same step again moves it earlier, never doubles it.
+A worker leases what is due, does each step and ends it in one transaction, retries with backoff and jitter, and parks
+what keeps failing where a person sees it. Each step is idempotent: it may run twice, after a crash between an effect
+outside and its end. `key` names the step; scheduling the same step again moves it earlier, never doubles it.
 """
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, or_, select, update
+from sqlalchemy import Connection, Engine, and_, delete, exists, func, or_, select, update
 
 from billing.store.tables import jobs
-from sessions.database import bulk_insert, is_postgresql
+from sessions.clock import Clock
+from sessions.database import bulk_insert, for_update, is_postgresql, writing
+from sessions.store.queries import SessionKey
 
 MOST_ATTEMPTS = 12
 LEASE_S = 60
 FIRST_RETRY_S = 2
 LONGEST_RETRY_S = 3600
 
+COLUMNS = ("key", "site_id", "kind", "together", "body", "due_at", "attempts", "dead", "created_at")
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One step: `kind` says which handler takes it, `body` is what it needs. `due_at` in UTC seconds."""
+    """One step: `kind` says which handler takes it, `body` is what it needs. `due_at` in UTC seconds.
+
+    Steps with the same `together` are done as one, whenever the last of them is due.
+    """
 
     key: str
     kind: str
     due_at: int
     body: Mapping[str, Any]
     site_id: str | None = None
+    together: str | None = None
     attempts: int = 0
+
+    @property
+    def session(self) -> SessionKey:
+        """The session that the step is about."""
+        return SessionKey(self.body["site_id"], self.body["session_id"])
+
+
+def session_job(kind: str, key: SessionKey, due_at: int, **more: Any) -> Job:
+    """A step about one session; `more` is kept for its handler."""
+    body = {"site_id": key.site_id, "session_id": key.id, **more}
+    return Job(key=f"{kind}:{key.id}", kind=kind, due_at=due_at, body=body, site_id=key.site_id)
 
 
 def schedule(connection: Connection, new: Iterable[Job], now: int) -> None:
     """Write the steps; one that waits already keeps its body and takes the earlier time."""
     rows = sorted(
-        (job.key, job.site_id, job.kind, json.dumps(job.body, separators=(",", ":")), job.due_at, 0, False, now)
+        (job.key, job.site_id, job.kind, job.together, _compact(job.body), job.due_at, 0, False, now)
         for job in {job.key: job for job in new}.values()
     )
     bulk_insert(
         connection,
         jobs,
-        ("key", "site_id", "kind", "body", "due_at", "attempts", "dead", "created_at"),
+        COLUMNS,
         rows,
         conflict="ON CONFLICT (key) DO UPDATE SET due_at = excluded.due_at WHERE jobs.due_at > excluded.due_at",
     )
 
 
-def lease(connection: Connection, worker: str, now: int, most: int, kinds: Collection[str]) -> list[Job]:
-    """Take up to `most` due steps for `LEASE_S`; other workers pass them over until then."""
-    free = and_(
+def _compact(body: Mapping[str, Any]) -> str:
+    return json.dumps(body, separators=(",", ":"))
+
+
+# -- what a worker does -------------------------------------------------------------------------------------
+
+
+def _free(now: int) -> Any:
+    """Due, neither parked nor in anybody's hands."""
+    return and_(
         jobs.c.due_at <= now,
         jobs.c.dead.is_(False),
-        jobs.c.kind.in_(sorted(kinds)),
         or_(jobs.c.leased_until.is_(None), jobs.c.leased_until <= now),
     )
-    due = select(jobs).where(free).order_by(jobs.c.due_at, jobs.c.key).limit(most)
+
+
+def ready(connection: Connection, kinds: Sequence[str], now: int) -> list[str]:
+    """Those of `kinds` of which something can be leased now. A read: an idle worker takes no lock."""
+    found = connection.execute(select(*(exists().where(jobs.c.kind == kind, _free(now)) for kind in kinds))).one()
+    return [kind for kind, there in zip(kinds, found, strict=True) if there]
+
+
+def lease(connection: Connection, worker: str, now: int, most: int, kind: str) -> list[Job]:
+    """Take up to `most` due steps of one kind for `LEASE_S`; other workers pass them over until then.
+
+    A step that was leased `MOST_ATTEMPTS` times and never came to an end takes its worker down with it: it is parked.
+    """
+    due = select(jobs).where(jobs.c.kind == kind, _free(now)).order_by(jobs.c.due_at, jobs.c.key).limit(most)
     if is_postgresql(connection):
         due = due.with_for_update(skip_locked=True)
-    found = [
-        Job(row["key"], row["kind"], row["due_at"], json.loads(row["body"]), row["site_id"], row["attempts"])
-        for row in connection.execute(due).mappings()
-    ]
-    connection.execute(
-        update(jobs)
-        .where(jobs.c.key.in_([job.key for job in found]))
-        .values(leased_by=worker, leased_until=now + LEASE_S, attempts=jobs.c.attempts + 1)
-    )
-    return found
+    found = [_job(row) for row in connection.execute(due).mappings()]
+    spent = [job for job in found if job.attempts >= MOST_ATTEMPTS]
+    if spent:
+        _change(
+            connection, spent, dead=True, leased_by=None, leased_until=None, last_error="its worker never came back"
+        )
+    taken = [job for job in found if job.attempts < MOST_ATTEMPTS]
+    if taken:
+        _change(connection, taken, leased_by=worker, leased_until=now + LEASE_S, attempts=jobs.c.attempts + 1)
+    return taken
 
 
-def finish(connection: Connection, done: Sequence[Job]) -> None:
-    """Forget steps that are done; call it in the transaction that does them."""
-    connection.execute(delete(jobs).where(jobs.c.key.in_([job.key for job in done])))
+@dataclass(slots=True)
+class Turn:
+    """The transaction in which steps end: whatever a handler does in it commits with their end or not at all."""
+
+    connection: Connection
+    now: int
+    jobs: Sequence[Job]  # those that are still this worker's to do
+    _postponed: set[str] = field(default_factory=set)
+    _absorbed: list[Job] = field(default_factory=list)
+
+    def postpone(self, job: Job, due_at: int) -> None:
+        """The step's time has not come yet: it waits until then, with a clean slate."""
+        self._postponed.add(job.key)
+        _change(self.connection, [job], due_at=due_at, attempts=0, leased_by=None, leased_until=None, last_error=None)
+
+    def groups(self) -> list[list[Job]]:
+        """The steps by `together`, each group whole: others that wait under its name are taken along, whoever leased
+        them.
+        """
+        names = sorted({job.together for job in self.jobs if job.together is not None})
+        whole = (
+            select(jobs)
+            .where(jobs.c.together.in_(names), jobs.c.dead.is_(False))
+            .order_by(jobs.c.created_at, jobs.c.key)
+        )
+        found = [_job(row) for row in self.connection.execute(for_update(self.connection, whole)).mappings()]
+        self._absorbed = found
+        return [[job for job in found if job.together == name] for name in names]
+
+    def ended(self) -> list[str]:
+        """The keys of the steps that are over once the transaction commits."""
+        return sorted({job.key for job in (*self.jobs, *self._absorbed)} - self._postponed)
 
 
-def postpone(connection: Connection, job: Job, due_at: int) -> None:
-    """The step's time has not come yet: wait until then, with a clean slate."""
-    connection.execute(
-        update(jobs)
-        .where(jobs.c.key == job.key)
-        .values(due_at=due_at, attempts=0, leased_by=None, leased_until=None, last_error=None)
-    )
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Steps of one kind in one worker's hands."""
+
+    engine: Engine
+    clock: Clock
+    worker: str
+    jobs: Sequence[Job]
+
+    @contextmanager
+    def transaction(self, lock: Callable[[Connection], object] | None = None) -> Iterator[Turn]:
+        """Do the steps and end them. `lock` takes the locks of sites and stations, which come before those of steps.
+
+        Steps that another worker took over meanwhile are not in the turn: whoever holds a step now does it.
+        """
+        with writing(self.engine) as connection:
+            if lock is not None:
+                lock(connection)
+            turn = Turn(connection, self.clock.now(), _still_held(connection, self.worker, self.jobs))
+            yield turn
+            connection.execute(delete(jobs).where(jobs.c.key.in_(turn.ended())))
 
 
-def fail(connection: Connection, job: Job, error: str, now: int) -> None:
-    """The step failed: try again later, or park it once it has failed `MOST_ATTEMPTS` times."""
+def _still_held(connection: Connection, worker: str, held: Sequence[Job]) -> list[Job]:
+    mine = select(jobs.c.key).where(jobs.c.key.in_([job.key for job in held]), jobs.c.leased_by == worker)
+    keys = set(connection.execute(for_update(connection, mine.order_by(jobs.c.key))).scalars())
+    return [job for job in held if job.key in keys]
+
+
+def fail(connection: Connection, worker: str, job: Job, error: str, now: int) -> bool:
+    """The step failed: nobody takes it for a while, or once it failed `MOST_ATTEMPTS` times, at all. True if parked."""
     attempts = job.attempts + 1
+    dead = attempts >= MOST_ATTEMPTS
     connection.execute(
         update(jobs)
-        .where(jobs.c.key == job.key)
+        .where(jobs.c.key == job.key, jobs.c.leased_by == worker)
         .values(
-            due_at=now + retry_after_s(job.key, attempts),
-            dead=attempts >= MOST_ATTEMPTS,
+            leased_until=now + retry_after_s(job.key, attempts),
+            dead=dead,
             leased_by=None,
-            leased_until=None,
-            last_error=error[:500],
+            last_error=error.replace("\0", "")[:500],
         )
     )
+    return dead
 
 
 def retry_after_s(key: str, attempts: int) -> int:
     """Doubling from `FIRST_RETRY_S`, at most `LONGEST_RETRY_S`, up to a half more by a jitter that the key decides."""
-    wait = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** (attempts - 1))
+    wait = min(LONGEST_RETRY_S, FIRST_RETRY_S << (attempts - 1))
     jitter = int.from_bytes(hashlib.blake2b(f"{key}\0{attempts}".encode(), digest_size=4).digest(), "big")
-    return int(wait + jitter % (wait // 2 + 1))
+    return wait + jitter % (wait // 2 + 1)
+
+
+# -- what others ask ----------------------------------------------------------------------------------------
+
+
+def overdue(connection: Connection, keys: Collection[str], now: int) -> set[str]:
+    """Those of the named steps whose time has come and that are not done, whatever kept them."""
+    due = select(jobs.c.key).where(jobs.c.key.in_(sorted(keys)), jobs.c.due_at <= now)
+    return set(connection.execute(due).scalars()) if keys else set()
 
 
 def dead_letters(connection: Connection) -> list[dict[str, Any]]:
@@ -115,10 +213,12 @@ def dead_letters(connection: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(statement).mappings()]
 
 
-def revive(connection: Connection, key: str, now: int) -> bool:
+def revive(connection: Connection, key: str) -> bool:
     """Let a parked step run again, now; False if there is none of that name."""
     revived = connection.execute(
-        update(jobs).where(jobs.c.key == key, jobs.c.dead.is_(True)).values(dead=False, attempts=0, due_at=now)
+        update(jobs)
+        .where(jobs.c.key == key, jobs.c.dead.is_(True))
+        .values(dead=False, attempts=0, leased_by=None, leased_until=None)
     )
     return revived.rowcount == 1
 
@@ -129,3 +229,19 @@ def waiting(connection: Connection, now: int) -> dict[str, int]:
         select(jobs.c.kind, func.count()).where(jobs.c.due_at <= now, jobs.c.dead.is_(False)).group_by(jobs.c.kind)
     )
     return {kind: int(count) for kind, count in connection.execute(statement)}
+
+
+def _job(row: Mapping[Any, Any]) -> Job:
+    return Job(
+        key=row["key"],
+        kind=row["kind"],
+        due_at=row["due_at"],
+        body=json.loads(row["body"]),
+        site_id=row["site_id"],
+        together=row["together"],
+        attempts=row["attempts"],
+    )
+
+
+def _change(connection: Connection, those: Sequence[Job], **values: Any) -> None:
+    connection.execute(update(jobs).where(jobs.c.key.in_([job.key for job in those])).values(**values))

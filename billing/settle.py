@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Text, and_, select
 
 from billing import ledger
 from billing.assignments import Prices, VersionRef, tariff_version
+from billing.jobs import overdue, session_job
 from billing.money import half_up
 from billing.owners import holder_at, holdings_of
 from billing.rating import Context, FeeReport, Occupancy, rate, report_to_json
@@ -62,6 +63,7 @@ class Assessment:
     folded: Folded
     site: Site
     tariff: Tariff
+    context: Context
     report: FeeReport
     owner_id: str | None
     facts: Sequence[Fact]
@@ -118,7 +120,7 @@ def assess(
             occupancy=_occupancy(connection, one) if tariff.tiers else (),
         )
         owner_id = _owner(facts, holder_at(holdings.get(timeline.token or "", ()), plugged_in_at))
-        found.append(Assessment(one, site, tariff, rate(timeline, tariff, context), owner_id, facts))
+        found.append(Assessment(one, site, tariff, context, rate(timeline, tariff, context), owner_id, facts))
     return found
 
 
@@ -170,7 +172,15 @@ def let_through(
     return computed_minor, ()
 
 
-def charge_for(one: Assessment, before: Charge | None, now: int) -> Charge:
+def _due_to_be_final(connection: Connection, before: Mapping[SessionKey, Charge], now: int) -> set[SessionKey]:
+    """Sessions whose time to be final has come, though no worker came to it yet: its delay must not cost anybody."""
+    names = {
+        session_job("finalise", key, now).key: key for key, charge in before.items() if charge.finalised_at is None
+    }
+    return {names[name] for name in overdue(connection, names, now)}
+
+
+def charge_for(one: Assessment, before: Charge | None, now: int, due_to_be_final: bool = False) -> Charge:
     """What the session's charge should be, given what stands; settling twice gives the same charge as settling once."""
     report, tariff = one.report, one.tariff
     doubts = [*one.folded.timeline.review, *(() if one.folded.closed else ("not_ended",))]
@@ -182,7 +192,7 @@ def charge_for(one: Assessment, before: Charge | None, now: int) -> Charge:
         computed_minor=report.fee_minor,
         allowed_before_minor=before.allowed_minor if before else 0,
         doubts=doubts,
-        finalised=finalised is not None,
+        finalised=finalised is not None or due_to_be_final,
         decision=decision,
     )
     waived = _waived(one.facts)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from sessions.events import Event, EventType, in_order
-from sessions.machine import Car, Span, Timeline, fold
+from sessions.machine import CAR, Car, Span, Timeline, fold
 from sessions.store.queries import (
     NOTHING_UNUSABLE,
     SessionKey,
@@ -24,6 +24,7 @@ from sessions.store.queries import (
     write_sessions,
 )
 
+MOVES_THE_CAR = frozenset(kind for _, kind in CAR)
 SESSION_TIMEOUT_S = 24 * 3600  # RULES, "When a fee posts": without an event for so long, a session is over
 
 
@@ -46,6 +47,17 @@ class Folded:
     @property
     def completed_at(self) -> int | None:
         return next((span.start for span in self.timeline.car if span.label == Car.COMPLETE), None)
+
+    @property
+    def full_since(self) -> int | None:
+        """The completion the car stands at by the last word; one reported just now has lasted no second yet."""
+        counted = (one.event for one in reversed(self.timeline.judged) if one.ignored is None)
+        last = next((event for event in counted if event.type in MOVES_THE_CAR), None)
+        if last is None or last.type is not EventType.CHARGE_COMPLETE or self.timeline.plugged_in_at is None:
+            return None
+        if self.timeline.car and self.timeline.car[-1].label == Car.COMPLETE:
+            return self.timeline.car[-1].start
+        return max(last.at, self.timeline.plugged_in_at)
 
     @property
     def complete_s(self) -> int:
@@ -165,6 +177,7 @@ def snapshot_of(one: Folded) -> tuple[Any, ...]:
         timeline.token,
         timeline.plugged_in_at,
         one.completed_at,
+        one.full_since,
         timeline.ended_at,
         one.superseded_at,
         timeline.until,

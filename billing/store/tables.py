@@ -1,4 +1,5 @@
-"""The tables of what it costs and who pays. What a session causes leads with `site_id`, so that it can be distributed by it.
+"""The tables of what it costs and who pays. What a session causes leads with `site_id`, so that it can be
+distributed by it.
 
 `tariffs`, `tariff_assignments`, `transfers` and `entries` are append-only: triggers refuse UPDATE and DELETE
 (`sessions/migrations/guards.py`). `charges` is a snapshot that `settle` and `verify` rebuild from facts and ledger.
@@ -145,15 +146,22 @@ jobs = Table(
     Column("key", Text, primary_key=True, comment="names the step: the same step is never waiting twice"),
     Column("site_id", Text),
     Column("kind", Text, nullable=False),
+    Column("together", Text, comment="steps of one name are done as one; none: alone"),
     Column("body", Text, nullable=False),
-    Column("due_at", UtcSeconds, nullable=False),
+    Column("due_at", UtcSeconds, nullable=False, comment="when its time has come, however often it failed since"),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("leased_by", Text),
-    Column("leased_until", UtcSeconds),
+    Column("leased_until", UtcSeconds, comment="nobody takes it before: it is being done, or failed a moment ago"),
     Column("dead", Boolean, nullable=False, server_default=text("false"), comment="parked until a person looks"),
     Column("last_error", Text),
     Column("created_at", UtcSeconds, nullable=False),
-    Index("ix_jobs_due", "due_at", postgresql_where=text("NOT dead"), sqlite_where=text("NOT dead")),
+    Index("ix_jobs_due", "kind", "due_at", postgresql_where=text("NOT dead"), sqlite_where=text("NOT dead")),
+    Index(
+        "ix_jobs_together",
+        "together",
+        postgresql_where=text("together IS NOT NULL"),
+        sqlite_where=text("together IS NOT NULL"),
+    ),
 )
 
 notices = Table(
@@ -161,15 +169,26 @@ notices = Table(
     metadata,
     Column("site_id", Text, primary_key=True),
     Column("id", Text, primary_key=True, comment="the message id on every channel"),
-    Column("session_id", Text, nullable=False),
     Column("owner_id", Text, ForeignKey("owners.id"), nullable=False),
     Column("kind", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Text, nullable=False, comment="why it was written, as the correction's cause has it"),
     Column("subject", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("created_at", UtcSeconds, nullable=False),
     Column("read_at", UtcSeconds),
     Index("ix_notices_owner", "owner_id", "created_at"),
+)
+
+notice_sessions = Table(
+    "notice_sessions",
+    metadata,
+    Column("site_id", Text, primary_key=True),
+    Column("notice_id", Text, primary_key=True),
+    Column("session_id", Text, primary_key=True),
+    Column("fee_minor", BigInteger, comment="the fee it told; none: it told of none"),
+    ForeignKeyConstraint(["site_id", "notice_id"], ["notices.site_id", "notices.id"]),
+    Index("ix_notice_sessions_session", "site_id", "session_id"),
+    comment="What each notice is about: what an owner was last told of a session is a question to this table.",
 )
 
 deliveries = Table(
@@ -180,4 +199,5 @@ deliveries = Table(
     Column("channel", Text, primary_key=True),
     Column("accepted_at", UtcSeconds, nullable=False),
     Column("reference", Text, comment="the channel's own name for it: a file, a message id"),
+    ForeignKeyConstraint(["site_id", "notice_id"], ["notices.site_id", "notices.id"]),
 )

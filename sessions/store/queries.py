@@ -121,6 +121,7 @@ class Before(NamedTuple):
 
     plugged_in_at: int | None = None
     completed_at: int | None = None
+    full_since: int | None = None
     until: int | None = None
     closed: bool = False
 
@@ -136,6 +137,7 @@ def snapshots_before(connection: Connection, keys: Collection[SessionKey]) -> di
         sessions.c.id,
         sessions.c.plugged_in_at,
         sessions.c.completed_at,
+        sessions.c.full_since,
         sessions.c.until,
         sessions.c.closed,
     ).join(wanted, and_(sessions.c.site_id == wanted.c.site_id, sessions.c.id == wanted.c.id))

@@ -161,6 +161,7 @@ sessions = Table(
     Column("token_id", Text),
     Column("plugged_in_at", UtcSeconds),
     Column("completed_at", UtcSeconds, comment="first completion that counts"),
+    Column("full_since", UtcSeconds, comment="the completion it stands at; none: energy flows, or the car has left"),
     Column("unplugged_at", UtcSeconds),
     Column("superseded_at", UtcSeconds, comment="the stall's next plug-in, where no unplug is known"),
     Column("until", UtcSeconds, comment="unplug, else the last event heard of the stall"),

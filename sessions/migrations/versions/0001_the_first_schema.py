@@ -55,15 +55,6 @@ def upgrade() -> None:
         comment="Event ids that came with two contents: derived from `events`, so that a fold need not search.",
     )
     op.create_table(
-        "deliveries",
-        sa.Column("site_id", sa.Text(), nullable=False),
-        sa.Column("notice_id", sa.Text(), nullable=False),
-        sa.Column("channel", sa.Text(), nullable=False),
-        sa.Column("accepted_at", sa.BigInteger(), nullable=False),
-        sa.Column("reference", sa.Text(), nullable=True, comment="the channel's own name for it: a file, a message id"),
-        sa.PrimaryKeyConstraint("site_id", "notice_id", "channel", name=op.f("pk_deliveries")),
-    )
-    op.create_table(
         "deployment",
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
@@ -138,11 +129,22 @@ def upgrade() -> None:
         sa.Column("key", sa.Text(), nullable=False, comment="names the step: the same step is never waiting twice"),
         sa.Column("site_id", sa.Text(), nullable=True),
         sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("together", sa.Text(), nullable=True, comment="steps of one name are done as one; none: alone"),
         sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "due_at",
+            sa.BigInteger(),
+            nullable=False,
+            comment="when its time has come, however often it failed since",
+        ),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("leased_by", sa.Text(), nullable=True),
-        sa.Column("leased_until", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "leased_until",
+            sa.BigInteger(),
+            nullable=True,
+            comment="nobody takes it before: it is being done, or failed a moment ago",
+        ),
         sa.Column(
             "dead", sa.Boolean(), server_default=sa.text("false"), nullable=False, comment="parked until a person looks"
         ),
@@ -153,10 +155,18 @@ def upgrade() -> None:
     op.create_index(
         "ix_jobs_due",
         "jobs",
-        ["due_at"],
+        ["kind", "due_at"],
         unique=False,
         postgresql_where=sa.text("NOT dead"),
         sqlite_where=sa.text("NOT dead"),
+    )
+    op.create_index(
+        "ix_jobs_together",
+        "jobs",
+        ["together"],
+        unique=False,
+        postgresql_where=sa.text("together IS NOT NULL"),
+        sqlite_where=sa.text("together IS NOT NULL"),
     )
     op.create_table(
         "owners",
@@ -186,6 +196,12 @@ def upgrade() -> None:
         sa.Column("token_id", sa.Text(), nullable=True),
         sa.Column("plugged_in_at", sa.BigInteger(), nullable=True),
         sa.Column("completed_at", sa.BigInteger(), nullable=True, comment="first completion that counts"),
+        sa.Column(
+            "full_since",
+            sa.BigInteger(),
+            nullable=True,
+            comment="the completion it stands at; none: energy flows, or the car has left",
+        ),
         sa.Column("unplugged_at", sa.BigInteger(), nullable=True),
         sa.Column(
             "superseded_at",
@@ -276,10 +292,11 @@ def upgrade() -> None:
         "notices",
         sa.Column("site_id", sa.Text(), nullable=False),
         sa.Column("id", sa.Text(), nullable=False, comment="the message id on every channel"),
-        sa.Column("session_id", sa.Text(), nullable=False),
         sa.Column("owner_id", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column(
+            "reason", sa.Text(), nullable=False, comment="why it was written, as the correction's cause has it"
+        ),
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -288,6 +305,35 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("site_id", "id", name=op.f("pk_notices")),
     )
     op.create_index("ix_notices_owner", "notices", ["owner_id", "created_at"], unique=False)
+    op.create_table(
+        "notice_sessions",
+        sa.Column("site_id", sa.Text(), nullable=False),
+        sa.Column("notice_id", sa.Text(), nullable=False),
+        sa.Column("session_id", sa.Text(), nullable=False),
+        sa.Column("fee_minor", sa.BigInteger(), nullable=True, comment="the fee it told; none: it told of none"),
+        sa.ForeignKeyConstraint(
+            ["site_id", "notice_id"],
+            ["notices.site_id", "notices.id"],
+            name=op.f("fk_notice_sessions_site_id_notice_id_notices"),
+        ),
+        sa.PrimaryKeyConstraint("site_id", "notice_id", "session_id", name=op.f("pk_notice_sessions")),
+        comment="What each notice is about: what an owner was last told of a session is a question to this table.",
+    )
+    op.create_index("ix_notice_sessions_session", "notice_sessions", ["site_id", "session_id"], unique=False)
+    op.create_table(
+        "deliveries",
+        sa.Column("site_id", sa.Text(), nullable=False),
+        sa.Column("notice_id", sa.Text(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("accepted_at", sa.BigInteger(), nullable=False),
+        sa.Column("reference", sa.Text(), nullable=True, comment="the channel's own name for it: a file, a message id"),
+        sa.ForeignKeyConstraint(
+            ["site_id", "notice_id"],
+            ["notices.site_id", "notices.id"],
+            name=op.f("fk_deliveries_site_id_notice_id_notices"),
+        ),
+        sa.PrimaryKeyConstraint("site_id", "notice_id", "channel", name=op.f("pk_deliveries")),
+    )
     op.create_table(
         "sites",
         sa.Column("id", sa.Text(), nullable=False),
@@ -431,6 +477,9 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_token_holders_owner_id"), table_name="token_holders")
     op.drop_table("token_holders")
     op.drop_table("sites")
+    op.drop_table("deliveries")
+    op.drop_index("ix_notice_sessions_session", table_name="notice_sessions")
+    op.drop_table("notice_sessions")
     op.drop_index("ix_notices_owner", table_name="notices")
     op.drop_table("notices")
     op.drop_index("ix_entries_owner", table_name="entries")
@@ -451,6 +500,12 @@ def downgrade() -> None:
     op.drop_table("sessions")
     op.drop_table("sellers")
     op.drop_table("owners")
+    op.drop_index(
+        "ix_jobs_together",
+        table_name="jobs",
+        postgresql_where=sa.text("together IS NOT NULL"),
+        sqlite_where=sa.text("together IS NOT NULL"),
+    )
     op.drop_index(
         "ix_jobs_due", table_name="jobs", postgresql_where=sa.text("NOT dead"), sqlite_where=sa.text("NOT dead")
     )
@@ -474,7 +529,6 @@ def downgrade() -> None:
     )
     op.drop_table("events")
     op.drop_table("deployment")
-    op.drop_table("deliveries")
     op.drop_table("conflicts")
     op.drop_index(op.f("ix_charges_owner_id"), table_name="charges")
     op.drop_index(
