@@ -1,10 +1,14 @@
 """Money: whole minor units of an ISO 4217 currency. Nothing in here, or that uses it, is a float."""
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 
 from babel.numbers import format_currency, get_currency_precision, list_currencies
+
+# The locale data asks for a space between letters and digits, and its library leaves it out.
+_TOUCHING = re.compile(r"(?<=[^\W\d_])(?=\d)")
 
 
 class CurrencyMismatch(Exception):
@@ -64,4 +68,4 @@ def format_money(amount_minor: int, currency: str, locale: str = "en_US") -> str
     """The amount as people of `locale` write it: `$0.40`, `¥55`, `JOD 0.350`."""
     digits = minor_digits(currency)
     amount = Decimal((amount_minor < 0, tuple(int(digit) for digit in str(abs(amount_minor))), -digits))
-    return format_currency(amount, currency, locale=locale)
+    return _TOUCHING.sub("\N{NO-BREAK SPACE}", format_currency(amount, currency, locale=locale))

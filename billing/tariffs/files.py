@@ -39,7 +39,8 @@ def load_tariff(text: str) -> Tariff:
     except tomllib.TOMLDecodeError as fault:
         raise TariffFaults([("file", f"is not TOML: {fault}")]) from None
     # Through JSON, because strict validation then takes lists for tuples and still no string for a number.
-    return tariff_from_json(json.dumps(content, default=str))
+    # No field is a date, and a date must not pass for a string either: as a list it is a fault anywhere.
+    return tariff_from_json(json.dumps(content, default=lambda date: [str(date)]))
 
 
 def tariff_from_json(text: str | bytes) -> Tariff:

@@ -40,7 +40,7 @@ SESSION = "s-1"
 class Facts:
     """The lines of one facts.jsonl, read."""
 
-    zone: ZoneInfo = ZoneInfo("America/Los_Angeles")
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("America/Los_Angeles"))
     events: list[Event] = field(default_factory=list)
     excuses: list[Span] = field(default_factory=list)
     occupancy: list[Occupancy] = field(default_factory=list)
