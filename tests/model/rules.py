@@ -343,7 +343,7 @@ def owner(facts: list[Fact], world: World, session: Session) -> Any:
     claim = latest_claim(facts, (session.station, session.name))
     if claim is not None:
         return claim["owner"]
-    named = [event["token"] for event in session.events if event.get("session") == session.name]
+    named = [event["token"] for event in events_that_count(session) if event.get("session") == session.name]
     token = next((token for token in named if token is not None), None)
     ours = session.plugged_in_at + session.offset_s
     for entry in world["tokens"]:
@@ -352,6 +352,24 @@ def owner(facts: list[Fact], world: World, session: Session) -> Any:
         if entry["token"] == token and began and not gone:
             return entry["owner"]
     return None
+
+
+def events_that_count(session: Session) -> list[Fact]:
+    """The events up to the unplug that mean something where they fall."""
+    car, open_causes, plugged_in = "connected", set[tuple[str, Any]](), False
+    counted: list[Fact] = []
+    for event in session.events:
+        kind, before = event["type"], (car, plugged_in, set(open_causes))
+        car = next_car(car, kind)
+        plugged_in = plugged_in or kind == "plugged_in"
+        if kind == "station_fault":
+            open_causes.add(cause(event))
+        elif kind == "station_restored":
+            open_causes.discard(cause(event))
+        ends = kind == "unplugged" and plugged_in
+        if kind == "meter" or ends or (car, plugged_in, open_causes) != before:
+            counted.append(event)
+    return counted
 
 
 def labels(
