@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, Text, and_, func, or_, select
 
-from sessions.database import bulk_insert, for_update
+from sessions.database import bulk_insert, for_update, keys_of
 from sessions.store.queries import SessionKey
 from sessions.store.tables import facts, sessions, sites
 
@@ -156,14 +156,16 @@ def _known_keys(connection: Connection, site_id: str, keys: list[str]) -> set[st
 
 def facts_of(connection: Connection, keys: Collection[SessionKey]) -> dict[SessionKey, list[Fact]]:
     """The facts that name each session, in their order."""
+    wanted = keys_of(connection, "wanted", (("site_id", Text()), ("session_id", Text())), keys)
+    statement = (
+        select(facts)
+        .join(wanted, and_(facts.c.site_id == wanted.c.site_id, facts.c.session_id == wanted.c.session_id))
+        .order_by(facts.c.site_id, facts.c.n)
+    )
     found: dict[SessionKey, list[Fact]] = defaultdict(list)
-    wanted = set(keys)
-    for site_id in sorted({key.site_id for key in wanted}):
-        ids = [key.id for key in wanted if key.site_id == site_id]
-        statement = select(facts).where(facts.c.site_id == site_id, facts.c.session_id.in_(ids)).order_by(facts.c.n)
-        for row in connection.execute(statement).mappings():
-            fact = _fact(row)
-            found[SessionKey(site_id, fact.session_id or "")].append(fact)
+    for row in connection.execute(statement).mappings():
+        fact = _fact(row)
+        found[SessionKey(fact.site_id, fact.session_id or "")].append(fact)
     return found
 
 
