@@ -2,9 +2,11 @@
 cleanly.
 """
 
+import asyncio
+import errno
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from types import FrameType
 
 import uvicorn
 
@@ -13,28 +15,38 @@ from api.settings import Settings
 from api.wiring import Idlefee, running
 from sessions.clock import Clock
 
-if TYPE_CHECKING:
-    from api.worker import Worker
+BACKLOG = 2048
+HANG_UP_AFTER_S = 0.5  # a request is answered in less; a live page's stream would never end by itself
 
 
 class PortBusy(Exception):
-    """Another process listens on the port."""
+    """The address cannot be listened on: mostly because another process does."""
 
-    def __init__(self, host: str, port: int) -> None:
-        super().__init__(f"{host}:{port} is taken by another program: choose a port with --port")
+    def __init__(self, host: str, port: int, why: OSError) -> None:
+        taken = why.errno == errno.EADDRINUSE
+        reason = "it is taken by another program" if taken else str(why.strerror or why).lower()
+        super().__init__(f"cannot listen on {host}:{port}, {reason}: choose a port with --port")
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket; raises `PortBusy`."""
+    """A listening socket: who connects from now on waits for the server. Raises `PortBusy`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
+        bound.listen(BACKLOG)  # two that only bind to one port both succeed
     except OSError as error:
         bound.close()
-        raise PortBusy(host, port) from error
+        raise PortBusy(host, port, error) from error
     return bound
+
+
+def address_of(bound: socket.socket) -> str:
+    """Where a browser on this machine finds a listening socket."""
+    host, port = bound.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not listened on
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def serve(
@@ -43,43 +55,55 @@ def serve(
     clock: Clock | None = None,
     worker: bool = True,
     on_ready: Callable[[Idlefee, str], None] | None = None,
+    bound: socket.socket | None = None,
 ) -> None:
-    """Serve until asked to stop. `on_ready` is told the engine and the address once requests are taken."""
-    bound = listen(settings.host, settings.port)
-    with bound, running(settings, clock) as idlefee:
-        address = f"http://{settings.host}:{bound.getsockname()[1]}"
-        _serve(idlefee, bound, address, worker, on_ready)
+    """Serve until asked to stop, on `bound` if there is one. `on_ready` is told the engine and the address once
+    requests are taken.
+    """
+    with bound or listen(settings.host, settings.port) as listening, running(settings, clock) as idlefee:
+        _serve(idlefee, listening, worker, on_ready)
 
 
 def _serve(
-    idlefee: Idlefee,
-    bound: socket.socket,
-    address: str,
-    worker: bool,
-    on_ready: Callable[[Idlefee, str], None] | None,
+    idlefee: Idlefee, listening: socket.socket, worker: bool, on_ready: Callable[[Idlefee, str], None] | None
 ) -> None:
+    from api.worker import Worker
+
     config = uvicorn.Config(
         create_app(idlefee),
         log_level="warning",
         access_log=False,
         lifespan="off",
+        backlog=BACKLOG,
         timeout_graceful_shutdown=5,
         server_header=False,
         date_header=False,
     )
-    helper = _worker(idlefee) if worker else None
+    helper = Worker(idlefee) if worker else None
     if helper is not None:
         helper.start()
     try:
         if on_ready is not None:
-            on_ready(idlefee, address)
-        uvicorn.Server(config).run(sockets=[bound])
+            on_ready(idlefee, address_of(listening))
+        _Server(config).run(sockets=[listening])
     finally:
         if helper is not None:
             helper.stop()
 
 
-def _worker(idlefee: Idlefee) -> "Worker":
-    from api.worker import Worker
+class _Server(uvicorn.Server):
+    """Ends on a signal and leaves the rest of the process to end in its own order."""
 
-    return Worker(idlefee)
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Uvicorn's own would raise the signal again after the server: SIGTERM would kill what is not closed yet."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().call_later(HANG_UP_AFTER_S, self._hang_up)
+        await super().shutdown(sockets)
+
+    def _hang_up(self) -> None:
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.close()
