@@ -189,7 +189,6 @@ def _store(connection: Connection, new: Sequence[_New], now: int) -> set[Session
     rows = []
     for one in new:
         event = one.event
-        live = event.sent_at is not None and not event.replayed and not one.upload.imported
         rows.append(
             (
                 one.site_id,
@@ -206,7 +205,7 @@ def _store(connection: Connection, new: Sequence[_New], now: int) -> set[Session
                 None
                 if event.data is None
                 else json.dumps(event.data.model_dump(exclude_none=True), separators=(",", ":")),
-                now - event.sent_at if live and event.sent_at is not None else None,
+                None if one.upload.imported else event.live_offset_s(now),
                 now,
                 one.upload.author,
             )

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from sessions.events.vocabulary import Event, EventType
+from sessions.events.vocabulary import EventType
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
@@ -155,23 +155,11 @@ class SessionEvent(BaseModel):
         return self
 
     def live_offset_s(self, arrived_at_s: int) -> int | None:
-        """How far the station's clock is behind ours, plus the way; None for what was not sent live."""
-        return None if self.sent_at is None or self.replayed else arrived_at_s - self.sent_at
+        """How far the station's clock is behind ours, plus the way, if this is the *first* arrival.
 
-    def as_event(self, arrived_at_s: int | None, token: str | None) -> Event:
-        """The fact for the fold. `arrived_at_s`: *first* arrival (None: imported); `token`: a surrogate."""
-        return Event(
-            at=self.at,
-            seq=self.seq,
-            type=self.type,
-            id=self.id,
-            stall=self.stall,
-            session=self.session,
-            cause=self.cause,
-            token=token,
-            offset_s=None if arrived_at_s is None else self.live_offset_s(arrived_at_s),
-            digest=content_digest(self, token),
-        )
+        None for what was not sent live. What was imported is not live either; only the importer knows that.
+        """
+        return None if self.sent_at is None or self.replayed else arrived_at_s - self.sent_at
 
 
 def content_digest(event: SessionEvent, token: str | None) -> bytes:

@@ -25,7 +25,7 @@ import pytest
 
 from billing.rating import Context, FeeReport, Occupancy, explain, rate
 from billing.tariffs import load_tariff
-from sessions.events import Event, SessionEvent, utc_seconds
+from sessions.events import Event, SessionEvent, content_digest, utc_seconds
 from sessions.machine import Span, Timeline, fold
 
 HERE = Path(__file__).parent
@@ -70,7 +70,18 @@ class Facts:
 
 def read_event(event: dict[str, Any], arrived_at_s: int | None) -> Event:
     read = SessionEvent.model_validate_json(json.dumps(event))
-    return read.as_event(arrived_at_s, read.token)
+    return Event(
+        at=read.at,
+        seq=read.seq,
+        type=read.type,
+        id=read.id,
+        stall=read.stall,
+        session=read.session,
+        cause=read.cause,
+        token=read.token,
+        offset_s=None if arrived_at_s is None else read.live_offset_s(arrived_at_s),
+        digest=content_digest(read, read.token),
+    )
 
 
 def read_facts(lines: list[str]) -> Facts:

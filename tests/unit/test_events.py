@@ -218,11 +218,11 @@ def test_any_other_content_has_another_digest() -> None:
     assert len({*digests, content_digest(read(), "t-1")}) == len(changes) + 1
 
 
-def test_an_event_is_live_if_it_was_sent_now_and_neither_replayed_nor_imported() -> None:
-    assert read(sent_at=NOON).as_event(NOON_S + 7, None).offset_s == 7
-    assert read(sent_at=NOON, replayed=True).as_event(NOON_S + 7, None).offset_s is None
-    assert read().as_event(NOON_S + 7, None).offset_s is None
-    assert read(sent_at=NOON).as_event(None, None).offset_s is None
+def test_an_event_is_live_if_it_says_when_it_was_sent_and_was_not_replayed() -> None:
+    assert read(sent_at=NOON).live_offset_s(NOON_S + 7) == 7
+    assert read(sent_at=NOON).live_offset_s(NOON_S - 7) == -7
+    assert read(sent_at=NOON, replayed=True).live_offset_s(NOON_S + 7) is None
+    assert read().live_offset_s(NOON_S + 7) is None
 
 
 def made(kind: EventType, at: int = 0, seq: int | None = None, name: str = "e") -> Event:
