@@ -81,7 +81,6 @@ OWNERS = {
 }
 CARS = (
     Car("mara", "04A91C52E77A80", "Blue hatchback", "8KLM214", "harbor"),
-    Car("mara", "04A91C52E77A81", "Delivery van", "61204V3", "harbor"),
     Car("tomas", "0437D0B1F26E80", "Grey estate", "7TRB950", "harbor"),
     Car("priya", "04C2258A914D80", "White saloon", "9PXA037", "harbor"),
     Car("jonah", "045E8F03AB6180", "Red coupé", "6JWD488", "harbor"),
@@ -94,6 +93,7 @@ CARS = (
     Car("grace", "0462CF1E85A780", "Grey saloon", "LMB 1310", "mill"),
     Car("silas", "049F07B264D380", "Orange hatchback", "FBT 6672", "mill"),
 )
+SPARE_CAR = Car("mara", "04A91C52E77A81", "Delivery van", "61204V3", "mill")  # as the stall: it stands nowhere
 STRANGER = "04BAD3715CE980"  # a token nobody has told us about
 
 
@@ -115,7 +115,7 @@ def register(connection: Connection, names: TokenNames, now: int) -> None:
         add_stall(connection, stall.station, stall.name, now, None)
     for owner_id, name in OWNERS.items():
         add_owner(connection, Owner(owner_id, name, f"{owner_id}@example.org"), now)
-    for car in CARS:
+    for car in (*CARS, SPARE_CAR):
         token_id = give_token(connection, names, uid=car.token, owner_id=car.owner_id, author=AUTHOR, now=now)
         vehicle = Vehicle(car.plate.replace(" ", "").lower(), car.name, car.plate, token_id)
         add_vehicle(connection, car.owner_id, vehicle, now)
