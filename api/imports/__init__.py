@@ -5,15 +5,19 @@ apart; `registry` sees to the places and people that rows name, `run` feeds the 
 """
 
 from api.imports.formats import Format, guess_format
-from api.imports.rows import Problem, UnreadableFile
-from api.imports.run import Imported, TariffAlreadyAssigned, import_file
+from api.imports.registry import SeveralSellers, TariffAlreadyAssigned, seller_for_new_site
+from api.imports.rows import Advance, Problem, UnreadableFile
+from api.imports.run import Imported, import_file
 
 __all__ = [
+    "Advance",
     "Format",
     "Imported",
     "Problem",
+    "SeveralSellers",
     "TariffAlreadyAssigned",
     "UnreadableFile",
     "guess_format",
     "import_file",
+    "seller_for_new_site",
 ]

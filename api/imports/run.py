@@ -11,15 +11,13 @@ from typing import Any
 from sqlalchemy import func, select
 
 from api.imports.formats import READERS, Format, guess_format
-from api.imports.registry import AUTHOR, Registry, TariffAlreadyAssigned
+from api.imports.registry import AUTHOR, Registry
 from api.imports.rows import Advance, Problem, Row
 from api.imports.summary import Summary, summarise
 from api.wiring import Idlefee
 from sessions.intake import EventResult, Status, Upload
 from sessions.store.queries import SessionKey
 from sessions.store.tables import conflicts
-
-__all__ = ["Imported", "TariffAlreadyAssigned", "import_file"]
 
 EVENTS_A_PART = 5_000  # large enough that a commit's cost is nothing, small enough for any machine's memory
 
@@ -56,8 +54,8 @@ class Imported:
 def import_file(
     app: Idlefee,
     path: Path,
+    chosen: Format | None = None,
     *,
-    file_format: Format | None = None,
     tariff: str | None = None,
     site: str | None = None,
     seller: str | None = None,
@@ -68,13 +66,13 @@ def import_file(
     Raises `UnreadableFile`, `TariffUnknown`, `TariffAlreadyAssigned`, `SeveralSellers`, and when the database cannot
     commit `sessions.writer.Unavailable`.
     """
-    chosen = file_format or guess_format(path)
-    read = READERS[chosen]
+    file_format = chosen or guess_format(path)
+    read = READERS[file_format]
     registry = Registry(app.names, tariff=tariff, site=site, seller=seller)
     if tariff is not None:
         with app.reading() as connection:
             registry.check_tariff(connection, (row for row, _ in read(path) if isinstance(row, Row)))
-    done = Imported(chosen)
+    done = Imported(file_format)
     keys: set[SessionKey] = set()
     conflicts_before = _count_conflicts(app)
     for part in _parts(read(path), done.problems, on_advance):
