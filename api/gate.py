@@ -1,0 +1,68 @@
+"""What no request may carry, whatever its route: refused here, before anything is looked up.
+
+A NUL cannot be stored, other control characters break logs, and a body that is packed would have to be unpacked
+before its size is known.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from api.problems import MEDIA_TYPE, Problem
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+
+
+class Gate:
+    """Lets sound requests through to `app`."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        problem = _fault(scope) if scope["type"] == "http" else None
+        if problem is None:
+            await self._app(scope, receive, send)
+        else:
+            await answer(send, problem.status, problem.headers, problem.body(), MEDIA_TYPE)
+
+
+def _fault(scope: Scope) -> Problem | None:
+    for part, text in (("path", scope["path"].encode()), ("query", scope["query_string"])):
+        decoded = unquote_to_bytes(text.replace(b"+", b" ")) if part == "query" else text
+        if _CONTROL.search(decoded):
+            return _bad(part, "holds a control character, for example NUL or a line break: leave it out")
+        if part == "query" and not _is_utf8(decoded):
+            return _bad(part, "is not UTF-8")
+    encoding = dict(scope["headers"]).get(b"content-encoding", b"identity").strip().lower()
+    if encoding not in (b"", b"identity"):
+        detail = "Send the body as it is, without a Content-Encoding."
+        return Problem(415, "unsupported_encoding", "The body is packed", detail)
+    return None
+
+
+def _bad(part: str, what: str) -> Problem:
+    return Problem(400, "bad_characters", f"The {part} cannot be used", f"The {part} {what}.")
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+async def answer(send: Send, status: int, headers: dict[str, str], body: bytes, media_type: str) -> None:
+    """Send a whole response."""
+    lines = [(b"content-type", media_type.encode()), (b"content-length", str(len(body)).encode())]
+    lines += [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send({"type": "http.response.body", "body": body})
