@@ -11,7 +11,7 @@ from api.settings import Settings
 from billing.assignments import install_presets
 from billing.engine import on_changes
 from sessions.clock import Clock, SystemClock
-from sessions.database import connect, migrate, reading, writing
+from sessions.database import connect, migrate, normalise_url, reading, writing
 from sessions.intake import TokenNames
 from sessions.writer import Intake
 
@@ -38,11 +38,23 @@ class Idlefee:
             yield connection
 
 
+def bring_up_to_date(settings: Settings, grant_to: str | None = None) -> None:
+    """Migrate as the role that may; the role that the product runs as gets the rights it needs and no more.
+
+    That role is `grant_to`, or else the one in `database_url` where another migrates.
+    """
+    migrates, runs = settings.migration_url, settings.database_url
+    if migrates is not None and grant_to is None:
+        user = normalise_url(runs).username
+        grant_to = user if user != normalise_url(migrates).username else None
+    migrate(migrates or runs, grant_to=grant_to)
+
+
 @contextmanager
 def running(settings: Settings, clock: Clock | None = None) -> Iterator[Idlefee]:
     """Migrate, install what is shipped, start the intake; close everything at the end, whatever happened."""
     clock = clock or SystemClock()
-    migrate(settings.migration_url or settings.database_url)
+    bring_up_to_date(settings)
     engine = connect(settings.database_url)
     try:
         with writing(engine) as connection:

@@ -200,12 +200,25 @@ def keys_of(
     ).subquery(name)
 
 
-def migrate(url: str, revision: str = "head") -> None:
-    """Bring the database at `url` to `revision`; safe to call at every start."""
+def migrate(url: str, revision: str = "head", *, grant_to: str | None = None) -> None:
+    """Bring the database at `url` to `revision`; safe to call at every start.
+
+    On PostgreSQL the role `grant_to` may then do what the product does, and not change what is append-only. Raises
+    `RoleUnusable` (`sessions.migrations.grants`) for a role that nothing can be kept from.
+    """
     from alembic import command
     from alembic.config import Config
+
+    from sessions.migrations.grants import grant
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["url"] = url
     command.upgrade(config, revision)
+    if grant_to is not None:
+        engine = connect(url)
+        try:
+            with writing(engine) as connection:
+                grant(connection, grant_to)
+        finally:
+            engine.dispose()

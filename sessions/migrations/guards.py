@@ -5,6 +5,8 @@ SQLite rebuilds a table in a batch migration and forgets its triggers: such a mi
 end.
 """
 
+from collections.abc import Sequence
+
 from alembic import op
 
 # table → its primary key, for the guard that stops `INSERT OR REPLACE` from deleting the row it replaces
@@ -16,6 +18,12 @@ APPEND_ONLY = {
     "tariff_assignments": ("site_id", "valid_from"),
     "transfers": ("site_id", "id"),
     "entries": ("site_id", "transfer_id", "line"),
+}
+
+# table → what else is unique in it: SQLite's REPLACE deletes a row for the sake of those too
+ALSO_UNIQUE = {
+    "facts": ("site_id", "key"),
+    "transfers": ("site_id", "session_id", "n"),
 }
 
 _BALANCED = (
@@ -41,6 +49,7 @@ def remove() -> None:
             f"{table}_no_delete",
             f"{table}_no_truncate",
             f"{table}_no_replace",
+            f"{table}_unique",
         ):
             op.execute(f"DROP TRIGGER IF EXISTS {name}" + (f" ON {table}" if postgresql else ""))
     for table, name in (("entries", "entries_before_transfer"), ("transfers", "transfers_balance")):
@@ -59,11 +68,19 @@ def _install_sqlite() -> None:
                 f"CREATE TRIGGER {name} BEFORE {verb} ON {table} "
                 f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
             )
-        same = " AND ".join(f"{column} = NEW.{column}" for column in key)
         op.execute(f"DROP TRIGGER IF EXISTS {table}_no_replace")
         op.execute(
             f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
-            f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same}) BEGIN SELECT RAISE(IGNORE); END"
+            f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {_same(key)}) "
+            f"OR EXISTS (SELECT 1 FROM {table} WHERE rowid = NEW.rowid) BEGIN SELECT RAISE(IGNORE); END"
+        )
+    for table, key in ALSO_UNIQUE.items():
+        other = " OR ".join(f"{column} <> NEW.{column}" for column in APPEND_ONLY[table])
+        op.execute(f"DROP TRIGGER IF EXISTS {table}_unique")
+        op.execute(
+            f"CREATE TRIGGER {table}_unique BEFORE INSERT ON {table} "
+            f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {_same(key)} AND ({other})) "
+            f"BEGIN SELECT RAISE(ABORT, '{table}: there is another of this {key[-1]}'); END"
         )
     op.execute("DROP TRIGGER IF EXISTS entries_before_transfer")
     op.execute(
@@ -78,6 +95,10 @@ def _install_sqlite() -> None:
         "AND NOT EXISTS (SELECT 1 FROM transfers WHERE site_id = NEW.site_id AND id = NEW.id) "
         "BEGIN SELECT RAISE(ABORT, 'a transfer needs entries of one currency and seller that sum to zero'); END"
     )
+
+
+def _same(columns: Sequence[str]) -> str:
+    return " AND ".join(f"{column} = NEW.{column}" for column in columns)
 
 
 _POSTGRESQL_FUNCTIONS = (

@@ -1,0 +1,49 @@
+"""The migrated schema is the one that the tables in the code declare, and a downgrade leaves nothing."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect
+
+import api.access.tables  # noqa: F401 - importing declares the tables
+import billing.store.tables  # noqa: F401
+import sessions.store.tables  # noqa: F401
+from sessions import migrations
+from sessions.database import connect, metadata, migrate
+
+OPTIONS = {"compare_type": True, "compare_server_default": True}
+
+
+def test_the_migrated_schema_is_the_declared_one(database_url: str) -> None:
+    engine = connect(database_url)
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection, opts=OPTIONS), metadata)
+    engine.dispose()
+
+    assert differences == []
+
+
+def test_a_second_migration_changes_nothing(database_url: str) -> None:
+    migrate(database_url)
+
+    engine = connect(database_url)
+    assert set(inspect(engine).get_table_names()) == {*metadata.tables, "alembic_version"}
+    engine.dispose()
+
+
+def test_a_downgrade_takes_everything_away_and_an_upgrade_brings_it_back(empty_database_url: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["url"] = empty_database_url
+    engine = connect(empty_database_url)
+
+    migrate(empty_database_url)
+    command.downgrade(config, "base")
+    assert inspect(engine).get_table_names() == ["alembic_version"]
+
+    migrate(empty_database_url)
+    assert set(inspect(engine).get_table_names()) == {*metadata.tables, "alembic_version"}
+    engine.dispose()
