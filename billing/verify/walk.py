@@ -49,7 +49,7 @@ def _next(connection: Connection, after: SessionKey, size: int) -> list[SessionK
     """The next `size` keys: they are among the next `size` of each table, and each table is read by its index."""
     firsts = [
         select(site_id.label("site_id"), session_id.label("session_id"))
-        .where(_beyond(site_id, session_id, after))
+        .where(_beyond(site_id, session_id, after), session_id.is_not(None))  # a fault may name no session
         .distinct()
         .order_by(site_id, session_id)
         .limit(size)
