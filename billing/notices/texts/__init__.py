@@ -1,0 +1,82 @@
+"""The words of notices: a file a language, for translators, and how a language writes money, times and lengths.
+
+What is said when is decided in `letters`; here is only how.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_time
+from babel.units import format_unit
+
+from billing.money import format_money
+
+DEFAULT_LANGUAGE = "en"
+
+
+class Texts:
+    """One language. `say` fills in a sentence; a sentence or a word that is missing is an error, never a gap."""
+
+    def __init__(self, read: Mapping[str, Any]) -> None:
+        self.locale: str = read["locale"]
+        self._clock: str = read["clock"]
+        self._day: str = read["day"]
+        self._sentences: dict[str, str] = {
+            f"{part}.{name}": sentence
+            for part, sentences in read.items()
+            if isinstance(sentences, dict)
+            for name, sentence in sentences.items()
+        }
+
+    @property
+    def sentences(self) -> Mapping[str, str]:
+        return self._sentences
+
+    def say(self, name: str, **words: str) -> str:
+        return self._sentences[name].format_map(words)
+
+    def reason(self, reason: str) -> str:
+        """A reason of ours in this language; one that a person wrote is left in their words."""
+        return self._sentences.get(f"reason.{reason.replace(' ', '_')}", reason)
+
+    def money(self, amount_minor: int, currency: str) -> str:
+        return format_money(amount_minor, currency, self.locale)
+
+    def clock(self, at: int, zone: ZoneInfo, told_at: int) -> str:
+        """`14:07`: the minute that has begun, so that no deadline is told too late; another day is named."""
+        local = _local(at, zone)
+        time = str(format_time(local, self._clock, locale=self.locale))
+        return time if local.date() == _local(told_at, zone).date() else f"{time}, {self.day(at, zone)}"
+
+    def day(self, at: int, zone: ZoneInfo) -> str:
+        return str(format_date(_local(at, zone).date(), self._day, self.locale))
+
+    def length(self, seconds: int) -> str:
+        """`5 minutes`, `1 hour 30 seconds`: every part that is not zero."""
+        parts = ((seconds // 3600, "hour"), (seconds // 60 % 60, "minute"), (seconds % 60, "second"))
+        said = [format_unit(n, f"duration-{unit}", "long", locale=self.locale) for n, unit in parts if n]
+        return " ".join(said) or format_unit(0, "duration-second", "long", locale=self.locale)
+
+
+def _local(at: int, zone: ZoneInfo) -> datetime:
+    return datetime.fromtimestamp(at, UTC).astimezone(zone)
+
+
+@cache
+def languages() -> tuple[str, ...]:
+    """The languages there are, by their files."""
+    return tuple(
+        sorted(one.name.removesuffix(".toml") for one in files(__name__).iterdir() if one.name.endswith(".toml"))
+    )
+
+
+@cache
+def texts(language: str) -> Texts:
+    """The texts of a language, or English where nobody translated them."""
+    known = language if language in languages() else DEFAULT_LANGUAGE
+    return Texts(tomllib.loads((files(__name__) / f"{known}.toml").read_text(encoding="utf-8")))
