@@ -19,7 +19,7 @@ from sqlalchemy import Connection, select
 from api.access.keys import KeyKind, Role, issue
 from api.cli.console import progress, say
 from api.fleet import town
-from api.fleet.history import People, play
+from api.fleet.history import LIVE_FOR_S, People, play
 from api.fleet.stations import Fleet, Station
 from api.fleet.story import Booking, Story
 from api.fleet.visits import visit
@@ -112,7 +112,8 @@ def _past(settings: Settings, story: Story) -> Keys:
     begins_at = story.opens_at - 48 * HOUR_S
     clock = FixedClock(begins_at)
     with running(settings, clock) as idlefee, progress("playing yesterday") as told:
-        worker = Worker(idlefee)
+        # Yesterday's letters left the house yesterday: of what is older than the live hour only the inboxes tell.
+        before, live = Worker(idlefee, channels=[]), Worker(idlefee)
         with idlefee.writing() as connection:
             if connection.execute(select(sellers.c.id)).first() is not None:
                 raise NotEmpty(settings.database_url)
@@ -120,7 +121,7 @@ def _past(settings: Settings, story: Story) -> Keys:
             keys = _hand_out(connection, begins_at)
 
         def tell() -> None:
-            worker.run_due()
+            (live if clock.now() > story.opens_at - LIVE_FOR_S else before).run_due()
             told((clock.now() - begins_at) // HOUR_S, (story.opens_at - begins_at) // HOUR_S)
 
         play(idlefee, clock, story, keys.people, tell)

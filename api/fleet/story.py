@@ -15,7 +15,7 @@ from api.fleet.town import CARS, STALLS, STRANGER, DemoSite, Stall, car_of
 from api.fleet.visits import Interruption, Pace, Visit, broken_off, contradictory, visit
 from sessions.events import rfc3339
 
-YESTERDAY = Pace(range(18 * 60, 50 * 60), range(3600, 5 * 3600))
+YESTERDAY = Pace(range(18 * 60, 50 * 60), range(2 * 3600, 5 * 3600))
 TODAY = Pace(range(100, 330), range(20, 90))  # quick top-ups: whoever stays ten minutes sees whole visits
 SLACK_S = 120  # between two cars at a stall, and between two visits of a car
 DAY_BEGINS = time(6, 30)
