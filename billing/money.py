@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 
-from babel.numbers import format_currency, get_currency_precision, list_currencies
+from babel import Locale
+from babel.numbers import NumberPattern, parse_pattern
+from iso4217 import Currency
+
+MILLION = 1_000_000  # tax rates are parts per million
 
 # The locale data asks for a space between letters and digits, and its library leaves it out.
 _TOUCHING = re.compile(r"(?<=[^\W\d_])(?=\d)")
@@ -44,16 +48,25 @@ class Money:
 
 @cache
 def is_currency(code: str) -> bool:
-    """Whether `code` is a currency of today or yesterday by its ISO 4217 letters."""
-    return code in list_currencies()
+    """Whether `code` is a currency of ISO 4217 that has minor digits (gold and test codes have none)."""
+    return _exponent(code) is not None
+
+
+def _exponent(code: str) -> int | None:
+    """ISO 4217's own number of minor digits. Locale data would say 0 where a currency's small coins are out of use."""
+    try:
+        return Currency(code).exponent
+    except ValueError:
+        return None
 
 
 @cache
 def minor_digits(currency: str) -> int:
     """How many digits of the amount are minor units: USD 2, JPY 0, JOD 3."""
-    if not is_currency(currency):
+    exponent = _exponent(currency)
+    if exponent is None:
         raise ValueError(f"{currency!r} is no ISO 4217 currency")
-    return get_currency_precision(currency)
+    return exponent
 
 
 def half_up(numerator: int, denominator: int) -> int:
@@ -68,4 +81,13 @@ def format_money(amount_minor: int, currency: str, locale: str = "en_US") -> str
     """The amount as people of `locale` write it: `$0.40`, `¥55`, `JOD 0.350`."""
     digits = minor_digits(currency)
     amount = Decimal((amount_minor < 0, tuple(int(digit) for digit in str(abs(amount_minor))), -digits))
-    return _TOUCHING.sub("\N{NO-BREAK SPACE}", format_currency(amount, currency, locale=locale))
+    pattern = _pattern(locale, digits)
+    return _TOUCHING.sub("\N{NO-BREAK SPACE}", pattern.apply(amount, locale, currency=currency, currency_digits=False))
+
+
+@cache
+def _pattern(locale: str, digits: int) -> NumberPattern:
+    """How `locale` writes an amount, with ISO's number of minor digits instead of its own."""
+    pattern = parse_pattern(Locale.parse(locale).currency_formats["standard"].pattern)
+    pattern.frac_prec = (digits, digits)
+    return pattern

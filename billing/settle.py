@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Text, and_, select
 from billing import ledger
 from billing.assignments import Prices, VersionRef, tariff_version
 from billing.jobs import overdue, session_job
-from billing.money import half_up
+from billing.money import MILLION, half_up
 from billing.owners import holder_at, holdings_of
 from billing.rating import Context, FeeReport, Occupancy, rate, report_to_json
 from billing.store.tables import charges
@@ -224,8 +224,8 @@ def _tax_within(fee_minor: int, report: FeeReport, tariff: Tariff) -> int:
     """The tax in what is posted: as rated, or where less is posted, the same share of it, half-up."""
     if fee_minor == report.fee_minor or tariff.tax is None:
         return report.tax_minor if fee_minor else 0
-    points = tariff.tax.rate_basis_points
-    return half_up(fee_minor * points, 10_000 + points)
+    share_ppm = tariff.tax.rate_ppm
+    return half_up(fee_minor * share_ppm, MILLION + share_ppm)
 
 
 def books_of(after: Charge, tariff: Tariff) -> dict[ledger.Line, int]:

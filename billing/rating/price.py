@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from billing.money import half_up
+from billing.money import MILLION, half_up
 from billing.rating.report import FeeReport, PriceLine
 from billing.tariffs import NO_FEE_HOURS, Tariff, no_fee_spans
 from sessions.grace import IDLE, Stay, stays
@@ -143,10 +143,10 @@ def _taxed(tariff: Tariff, listed_minor: int) -> tuple[int, int]:
     """The tax, and what is paid in all. Included tax is taken out of the listed price, half-up."""
     if tariff.tax is None:
         return 0, listed_minor
-    points = tariff.tax.rate_basis_points
+    share_ppm = tariff.tax.rate_ppm
     if tariff.tax.included:
-        return half_up(listed_minor * points, 10_000 + points), listed_minor
-    tax_minor = half_up(listed_minor * points, 10_000)
+        return half_up(listed_minor * share_ppm, MILLION + share_ppm), listed_minor
+    tax_minor = half_up(listed_minor * share_ppm, MILLION)
     return tax_minor, listed_minor + tax_minor
 
 

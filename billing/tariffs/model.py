@@ -93,7 +93,7 @@ class Tax(BaseModel):
     model_config = _STRICT
 
     code: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
-    rate_basis_points: Annotated[int, Field(ge=0, le=10_000)]
+    rate_ppm: Annotated[int, Field(ge=0, le=1_000_000)]  # parts per million: 190_000 is 19 %, 88_750 is 8.875 %
     included: bool = True
 
 

@@ -110,8 +110,8 @@ def random_window(rng: Random) -> dict[str, Any]:
 
 
 def random_tax(rng: Random) -> dict[str, Any]:
-    points = rng.choice((1, 700, 825, 1900, 2000))
-    return {"code": "sales", "rate_basis_points": points, "included": likely(rng, 70)}
+    share_ppm = rng.choice((100, 70_000, 82_500, 88_750, 190_000, 200_000))
+    return {"code": "sales", "rate_ppm": share_ppm, "included": likely(rng, 70)}
 
 
 def random_holding(rng: Random, token: str) -> dict[str, Any]:

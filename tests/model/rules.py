@@ -285,8 +285,8 @@ def tax(fee_minor: int, rule: dict[str, Any] | None) -> int:
     """The tax in the fee, or on top of it where listed prices do not include it."""
     if rule is None:
         return 0
-    points = rule["rate_basis_points"]
-    return half_up(fee_minor * points, 10_000 + points if rule["included"] else 10_000)
+    share_ppm = rule["rate_ppm"]
+    return half_up(fee_minor * share_ppm, 1_000_000 + share_ppm if rule["included"] else 1_000_000)
 
 
 def half_up(numerator: int, denominator: int) -> int:

@@ -218,9 +218,9 @@ def test_a_zero_rate_uses_up_grace_and_minutes() -> None:
 
 
 def test_tax_is_in_the_price_or_on_top_of_it() -> None:
-    included = outcome(idle_until(2700), tax={"code": "vat", "rate_basis_points": 1900, "included": True})
+    included = outcome(idle_until(2700), tax={"code": "vat", "rate_ppm": 190_000, "included": True})
     assert (included["fee_minor"], included["tax_minor"]) == (4_00, 64)
-    on_top = outcome(idle_until(2700), tax={"code": "vat", "rate_basis_points": 1900, "included": False})
+    on_top = outcome(idle_until(2700), tax={"code": "vat", "rate_ppm": 190_000, "included": False})
     assert (on_top["fee_minor"], on_top["tax_minor"]) == (4_00, 76)
 
 

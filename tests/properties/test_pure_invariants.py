@@ -91,7 +91,7 @@ tariffs = st.builds(
     ),
     no_fee_hours=st.lists(windows.map(lambda pair: NoFeeHours(start=pair[0], end=pair[1])), max_size=2).map(tuple),
     requires_notice=st.booleans(),
-    tax=st.none() | st.builds(Tax, code=st.just("vat"), rate_basis_points=st.integers(0, 3000)),
+    tax=st.none() | st.builds(Tax, code=st.just("vat"), rate_ppm=st.integers(0, 300_000)),
 )
 excuses = st.tuples(moments, st.integers(1, 2000)).map(lambda span: Span(span[0], span[0] + span[1], "excuse"))
 occupancies = st.builds(Occupancy, at=moments, occupied=st.integers(1, 4), in_service=st.integers(0, 4))

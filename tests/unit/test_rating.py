@@ -160,20 +160,20 @@ def test_the_cap(cap_minor: int | None, fee_minor: int, capped_minor: int) -> No
 
 
 @pytest.mark.parametrize(
-    ("points", "included", "fee_minor", "tax_minor"),
+    ("share_ppm", "included", "fee_minor", "tax_minor"),
     [
         (0, True, 4_00, 0),
-        (1900, True, 4_00, 64),
-        (725, True, 4_00, 27),
-        (10_000, True, 4_00, 2_00),
-        (1900, False, 4_76, 76),
-        (725, False, 4_29, 29),
-        (1, False, 4_00, 0),
-        (13, False, 4_01, 1),
+        (190_000, True, 4_00, 64),
+        (72_500, True, 4_00, 27),
+        (1_000_000, True, 4_00, 2_00),
+        (190_000, False, 4_76, 76),
+        (72_500, False, 4_29, 29),
+        (100, False, 4_00, 0),
+        (1_300, False, 4_01, 1),
     ],
 )
-def test_tax_is_in_the_price_or_on_top(points: int, included: bool, fee_minor: int, tax_minor: int) -> None:
-    tax = Tax(code="vat", rate_basis_points=points, included=included)
+def test_tax_is_in_the_price_or_on_top(share_ppm: int, included: bool, fee_minor: int, tax_minor: int) -> None:
+    tax = Tax(code="vat", rate_ppm=share_ppm, included=included)
     report = bill(600, tariff(tax=tax))
     assert (report.fee_minor, report.tax_minor) == (fee_minor, tax_minor)
     assert (report.tax_code, report.tax_included) == ("vat", included)
@@ -185,7 +185,7 @@ def test_without_a_tax_there_is_none() -> None:
 
 
 def test_half_a_cent_of_tax_goes_up() -> None:
-    on_top = Tax(code="vat", rate_basis_points=125, included=False)
+    on_top = Tax(code="vat", rate_ppm=12_500, included=False)
     assert bill(60, tariff(tax=on_top)).tax_minor == 1  # 40 cents at 1.25 % are half a cent
 
 
@@ -258,7 +258,7 @@ WHOLE = rate(
         update={
             "grace": GracePolicy(GraceMode.WAIVE),
             "cap_minor": 3_00,
-            "tax": Tax(code="vat", rate_basis_points=1900),
+            "tax": Tax(code="vat", rate_ppm=190_000),
             "name": "whole",
             "version": 3,
         }

@@ -41,7 +41,7 @@ FULL = Tariff(
     ),
     requires_notice=True,
     review_above_minor=15_00,
-    tax=Tax(code="de-vat", rate_basis_points=1900, included=False),
+    tax=Tax(code="de-vat", rate_ppm=190_000, included=False),
     sources='A decision of "May"\n\tas written: C:\\tariffs, Zoë 🚗 """quoted"""\n',
 )
 
@@ -107,7 +107,7 @@ def test_all_faults_are_named_at_once() -> None:
         "no_fee_hours.0.end",
         "requires_notice",
         "tax.code",
-        "tax.rate_basis_points",
+        "tax.rate_ppm",
         "sources",
         "colour",
     ]
