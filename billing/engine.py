@@ -84,15 +84,24 @@ def _neighbours(
     keys: set[SessionKey] = set()
     for one in moved:
         if one.key.site_id in shared:
-            earlier = before.get(one.key, UNHEARD_OF)
-            stamps = [at for at in (one.timeline.plugged_in_at, earlier.plugged_in_at) if at is not None]
-            keys |= sessions_overlapping(connection, one.key.site_id, min(stamps) + one.timeline.offset_s, now + 1)
+            starts_at, ends_at = _reach(one, before.get(one.key, UNHEARD_OF), now)
+            keys |= sessions_overlapping(connection, one.key.site_id, starts_at, ends_at)
     return fold_sessions(connection, keys - {one.key for one in folded}, now)
 
 
 def _moved(one: Folded, earlier: Before) -> bool:
     present = (one.timeline.plugged_in_at, one.timeline.until, one.closed)
     return present[0] is not None and present != (earlier.plugged_in_at, earlier.until, earlier.closed)
+
+
+def _reach(one: Folded, earlier: Before, now: int) -> tuple[int, int]:
+    """The time, on our clock, in which the session occupies its stall, or was thought to; an open one does until now."""
+    offset_s = one.timeline.offset_s
+    starts = [at + offset_s for at in (one.timeline.plugged_in_at, earlier.plugged_in_at) if at is not None]
+    ends = [now]
+    if one.closed and (earlier.closed or earlier.plugged_in_at is None):
+        ends = [at + offset_s for at in (one.timeline.until, earlier.until) if at is not None]
+    return min(starts), max(ends) + 1
 
 
 def _time_outs(
