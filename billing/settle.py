@@ -115,8 +115,8 @@ def assess(
             tariff = prices.pinned(site.id, plugged_in_at)
         context = Context(
             zone=site.tz,
-            excuses=_excuses(one, excuses.get(site.id, ())),
-            notice_accepted_at=_notice_accepted_at(facts),
+            excuses=excuses_upon(one, excuses.get(site.id, ())),
+            notice_accepted_at=notice_accepted_at(facts),
             occupancy=_occupancy(connection, one) if tariff.tiers else (),
         )
         owner_id = _owner(facts, holder_at(holdings.get(timeline.token or "", ()), plugged_in_at))
@@ -260,11 +260,12 @@ def _waived(facts: Sequence[Fact]) -> int | None:
     return ALL if None in waivers else sum(amount or 0 for amount in waivers)
 
 
-def _notice_accepted_at(facts: Sequence[Fact]) -> int | None:
+def notice_accepted_at(facts: Sequence[Fact]) -> int | None:
+    """When a channel first took the session's charge-complete notice, by the facts that name the session."""
     return min((fact.starts_at or 0 for fact in facts if fact.kind is Kind.NOTICE_ACCEPTED), default=None)
 
 
-def _excuses(one: Folded, excuses: Sequence[Fact]) -> tuple[Span, ...]:
+def excuses_upon(one: Folded, excuses: Sequence[Fact]) -> tuple[Span, ...]:
     """An operator's excuses of the session's stall or its whole site, on our clock."""
     timeline = one.timeline
     start = (timeline.plugged_in_at or 0) + timeline.offset_s
@@ -279,11 +280,19 @@ def _excuses(one: Folded, excuses: Sequence[Fact]) -> tuple[Span, ...]:
 
 
 def _occupancy(connection: Connection, one: Folded) -> tuple[Occupancy, ...]:
+    window = occupancy_window(one)
+    if window is None:
+        return ()
+    return tuple(Occupancy(*step) for step in occupancy(connection, one.key.site_id, *window))
+
+
+def occupancy_window(one: Folded) -> tuple[int, int] | None:
+    """The time, on our clock, in which it matters to the session's fee how full its site was."""
     timeline = one.timeline
     if one.completed_at is None or timeline.until is None:
-        return ()
+        return None
     start, end = one.completed_at + timeline.offset_s, timeline.until + timeline.offset_s
-    return tuple(Occupancy(*step) for step in occupancy(connection, one.key.site_id, start, max(end, start + 1)))
+    return start, max(end, start + 1)
 
 
 CHARGE_COLUMNS = tuple(column.name for column in charges.columns)

@@ -4,11 +4,15 @@ All moments here are on our clock: what stations say is corrected by each sessio
 """
 
 import re
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import Connection, func, insert, or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
 from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 
@@ -156,27 +160,56 @@ def occupancy(connection: Connection, site_id: str, starts_at: int, ends_at: int
 
     A running session occupies its stall until further notice; one that timed out or was superseded, until then.
     """
-    busy = _busy_stretches(connection, site_id, starts_at, ends_at)
-    closed = _out_of_service(connection, site_id)
-    standing = connection.execute(
-        select(stalls.c.station_id, stalls.c.stall, stalls.c.in_service_from).where(stalls.c.site_id == site_id)
-    ).all()
-    cuts = {starts_at}
-    for stretch in (*busy, *closed):
-        cuts.update(at for at in stretch[2:] if starts_at < at < ends_at)
-    cuts.update(row.in_service_from for row in standing if starts_at < (row.in_service_from or 0) < ends_at)
+    standing = select(stalls.c.station_id, stalls.c.stall, func.coalesce(stalls.c.in_service_from, 0)).where(
+        stalls.c.site_id == site_id
+    )
+    return occupied_through(
+        starts_at,
+        ends_at,
+        busy=_busy_stretches(connection, site_id, starts_at, ends_at),
+        out=_out_of_service(connection, site_id),
+        standing=[Stretch(*row, FOREVER) for row in connection.execute(standing)],
+    )
+
+
+class Stretch(NamedTuple):
+    """A stall, and [start, end) in which something is so of it."""
+
+    station_id: str
+    stall: str
+    start: int
+    end: int
+
+
+def occupied_through(
+    starts_at: int, ends_at: int, *, busy: Sequence[Stretch], out: Sequence[Stretch], standing: Sequence[Stretch]
+) -> tuple[Occupied, ...]:
+    """One walk over every change, in order of time; a step where a count changes, the first at `starts_at`."""
+    marks = sorted(
+        (at, kind, stretch[:2], more)
+        for kind, stretches in enumerate((busy, out, standing))
+        for stretch in stretches
+        for at, more in ((stretch.start, 1), (stretch.end, -1))
+        if at < ends_at
+    )
+    times: Counter[tuple[int, tuple[str, str]]] = Counter()
+    so: tuple[set[tuple[str, str]], ...] = (set(), set(), set())
     steps: list[Occupied] = []
-    for at in sorted(cuts):
-        taken = {stretch[:2] for stretch in busy if stretch[2] <= at < stretch[3]}
-        out = {stretch[:2] for stretch in closed if stretch[2] <= at < stretch[3]}
-        serving = {(row.station_id, row.stall) for row in standing if (row.in_service_from or 0) <= at} - out
-        step = Occupied(at, len(taken), len(serving))
+    for at, changes in groupby([(starts_at, 0, ("", ""), 0), *marks], key=lambda mark: max(mark[0], starts_at)):
+        for _, kind, stall, more in changes:
+            times[kind, stall] += more
+            (so[kind].add if times[kind, stall] else so[kind].discard)(stall)
+        busy_now, out_now, standing_now = so
+        step = Occupied(at, len(busy_now), len(standing_now - out_now))
         if not steps or step[1:] != steps[-1][1:]:
             steps.append(step)
     return tuple(steps)
 
 
-Stretch = tuple[str, str, int, int]  # station, stall, [start, end)
+def through(steps: Sequence[Occupied], starts_at: int, ends_at: int) -> tuple[Occupied, ...]:
+    """The part of `steps` that tells of [starts_at, ends_at), which they must cover."""
+    first = bisect_right(steps, starts_at, key=attrgetter("at")) - 1
+    return tuple(steps[first : bisect_left(steps, ends_at, key=attrgetter("at"))])
 
 
 def _busy_stretches(connection: Connection, site_id: str, starts_at: int, ends_at: int) -> list[Stretch]:
@@ -197,14 +230,14 @@ def _busy_stretches(connection: Connection, site_id: str, starts_at: int, ends_a
     found: list[Stretch] = []
     for station_id, stall, start, offset_s, until, closed, superseded_at in connection.execute(statement):
         end = until if closed else superseded_at
-        found.append((station_id, stall, start, FOREVER if end is None else end + offset_s))
+        found.append(Stretch(station_id, stall, start, FOREVER if end is None else end + offset_s))
     return found
 
 
 def _out_of_service(connection: Connection, site_id: str) -> list[Stretch]:
     recorded = site_facts(connection, [site_id], [Kind.OUT_OF_SERVICE]).get(site_id, [])
     return [
-        (
+        Stretch(
             fact.station_id or "",
             fact.stall or "",
             fact.starts_at or 0,
