@@ -149,9 +149,12 @@ def _lister(kind: str) -> str:
 
 
 def _is_outage(error: BaseException) -> bool:
+    from sqlalchemy.exc import DatabaseError
+
     from sessions.database import is_outage
 
-    return isinstance(error, Exception) and is_outage(error)
+    # Nothing narrower than DatabaseError itself is how SQLite says that a file is damaged or no database at all.
+    return isinstance(error, Exception) and (is_outage(error) or type(error) is DatabaseError)
 
 
 def _unavailable(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """Commands that keep running or prepare for it: `serve`, `demo`, `worker`, `migrate`."""
 
+import signal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,10 +83,13 @@ def demo(
 def worker(database: Database = None) -> None:
     """Run due jobs and send due notices until Ctrl-C; any number of workers share the work."""
     with opened(database) as idlefee:
-        from api.worker import run
+        from api.worker import Worker
 
+        helper = Worker(idlefee)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: helper.stop())
         note("working; Ctrl-C ends it")
-        run(idlefee)
+        helper.run()
 
 
 @app.command()

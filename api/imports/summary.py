@@ -52,11 +52,12 @@ class Summary:
 
 
 def summarise(connection: Connection, keys: Collection[SessionKey]) -> Summary:
-    """Sum up the given sessions."""
-    found = Summary(sessions=len(keys))
+    """Sum up those of the given sessions that there are: one whose every event was refused is none."""
+    found = Summary()
     for currency in _currencies(connection, {key.site_id for key in keys}):
         found.total_minor[currency] = 0
     for row in _rows(connection, keys):
+        found.sessions += 1
         if row.not_billable is None:
             found.billable += 1
         else:
