@@ -67,7 +67,7 @@ def follow(
     neighbours = _neighbours(connection, folded, before, now)
     settlements = settle(connection, [*folded, *neighbours], now, cause.reason)
     told = live | {one.key for one in neighbours} if live else live
-    jobs = [*_time_outs(folded, before, live), *_completions(folded, before, live, now)]
+    jobs = [*_time_outs(folded, before, live), *_completions(folded, before, live, now, cause)]
     jobs += [*_endings(settlements, before, told, now), *_corrections(settlements, told, now, cause)]
     schedule(connection, jobs, now)
     return settlements
@@ -95,7 +95,7 @@ def _moved(one: Folded, earlier: Before) -> bool:
 
 
 def _reach(one: Folded, earlier: Before, now: int) -> tuple[int, int]:
-    """The time, on our clock, in which the session occupies its stall, or was thought to; an open one does until now."""
+    """The time, on our clock, in which the session occupies its stall or was thought to; an open one: until now."""
     offset_s = one.timeline.offset_s
     starts = [at + offset_s for at in (one.timeline.plugged_in_at, earlier.plugged_in_at) if at is not None]
     ends = [now]
@@ -117,12 +117,18 @@ def _time_outs(
 
 
 def _completions(
-    folded: Iterable[Folded], before: Mapping[SessionKey, Before], live: frozenset[SessionKey], now: int
+    folded: Iterable[Folded],
+    before: Mapping[SessionKey, Before],
+    live: frozenset[SessionKey],
+    now: int,
+    cause: Cause,
 ) -> Iterator[Job]:
-    """Whoever's car has just become full is told at once; when the step runs it drops what is overtaken."""
+    """Whoever's car has just become full, or has just become theirs, is told at once; the step drops what is overtaken
+    or told already.
+    """
     for one in folded:
-        news = one.full_since is not None and one.full_since != before.get(one.key, UNHEARD_OF).full_since
-        if news and not one.closed and one.key in live:
+        news = one.full_since != before.get(one.key, UNHEARD_OF).full_since or cause is not LATE_FACTS
+        if one.full_since is not None and news and not one.closed and one.key in live:
             yield session_job("charge_complete", one.key, now)
 
 
