@@ -5,7 +5,7 @@ its own, so that a slow one holds no lock and a broken one delays no other. Impo
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
@@ -123,22 +123,27 @@ class Notices:
         Where several causes moved one fee, the latest tells of it.
         """
         with lease.transaction() as turn:
-            for group in sorted(turn.groups(), key=lambda jobs: max(job.due_at for job in jobs), reverse=True):
+            complete: list[list[Job]] = []
+            for group in turn.groups():
                 complete_at = max(job.due_at for job in group)
                 if complete_at <= turn.now:
-                    self._correct(turn, group)
+                    complete.append(group)
                     continue
                 for job in group:
                     turn.postpone(job, complete_at)
+            earliest = sorted((job for group in complete for job in group), key=lambda job: (job.due_at, job.key))
+            before_minor = {(job.body["owner_id"], job.session): job.body["before_minor"] for job in reversed(earliest)}
+            for group in sorted(complete, key=lambda jobs: max(job.due_at for job in jobs), reverse=True):
+                self._correct(turn, group, before_minor)
 
-    def _correct(self, turn: Turn, group: Sequence[Job]) -> None:
-        first = {job.session: job for job in reversed(group)}
-        to = owner(turn.connection, group[0].body["owner_id"])
-        told = store.last_told(turn.connection, to.id, first)
-        places = _places(turn.connection, first)
+    def _correct(self, turn: Turn, group: Sequence[Job], before_minor: Mapping[tuple[str, SessionKey], int]) -> None:
+        """`before_minor` is what stood on an owner's account for a session of which they were never told."""
+        to, keys = owner(turn.connection, group[0].body["owner_id"]), sorted({job.session for job in group})
+        told = store.last_told(turn.connection, to.id, keys)
+        places = _places(turn.connection, keys)
         changes: dict[SessionKey, Change] = {}
-        for key, charge in sorted(charges_of(turn.connection, sorted(first)).items()):
-            was, is_now = told.get(key, first[key].body["before_minor"]), fee_of(charge, to.id)
+        for key, charge in sorted(charges_of(turn.connection, keys).items()):
+            was, is_now = told.get(key, before_minor[to.id, key]), fee_of(charge, to.id)
             if was != is_now:
                 changes[key] = Change(places[key], _begun_at(charge), charge.currency, was, is_now)
         if not changes:
