@@ -82,10 +82,12 @@ def _serve(
     helper = Worker(idlefee) if worker else None
     if helper is not None:
         helper.start()
+    server = _Server(config)
     try:
-        if on_ready is not None:
-            on_ready(idlefee, address_of(listening))
-        _Server(config).run(sockets=[listening])
+        with server.capture_signals():  # from before anybody is told that it runs
+            if on_ready is not None:
+                on_ready(idlefee, address_of(listening))
+            server.run(sockets=[listening])
     finally:
         if helper is not None:
             helper.stop()

@@ -5,6 +5,7 @@ on over HTTP (`stations`). Nothing in here is part of the product's engine: it u
 """
 
 import json
+import logging
 import signal
 import socket
 import sys
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from sqlalchemy import Connection, select
 
 from api.access.keys import KeyKind, Role, issue
@@ -63,6 +65,8 @@ def run(*, host: str = "127.0.0.1", port: int = 8000, speed: float = 1, database
     """Run the demo until it is interrupted. Raises `PortBusy`, `NotEmpty`, `SpeedUnusable`."""
     if not 0 < speed <= FASTEST:
         raise SpeedUnusable(speed)
+    # What goes on is seen on the pages: the terminal stays readable.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     try:
         with (
             _terminated_as_interrupted(),
@@ -112,7 +116,7 @@ def _past(settings: Settings, story: Story) -> Keys:
     begins_at = story.opens_at - 48 * HOUR_S
     clock = FixedClock(begins_at)
     with running(settings, clock) as idlefee, progress("playing yesterday") as told:
-        # Yesterday's letters left the house yesterday: of what is older than the live hour only the inboxes tell.
+        # Yesterday's letters left the house yesterday: of what is older only the inboxes tell.
         before, live = Worker(idlefee, channels=[]), Worker(idlefee)
         with idlefee.writing() as connection:
             if connection.execute(select(sellers.c.id)).first() is not None:

@@ -1,7 +1,7 @@
 """Plays the story's past through the intake, on a clock that is moved along.
 
 So the back-fill is what it would have been: notices, decisions and entries of yesterday bear yesterday's times. Until
-shortly before the opening, stations report what they have queued every half an hour, because a commit for each message
+shortly before the opening, stations report what they have queued every hour, because a commit for each message
 would make the visitor wait; then each message comes live, at its own moment.
 """
 
@@ -20,8 +20,8 @@ from sessions.events import SessionEvent, parse_batch, rfc3339
 from sessions.intake import Status, Upload
 
 ON_THE_WAY_S = 1  # from the station's stamp to our door
-REPORTED_EVERY_S = 1800
-LIVE_FOR_S = 75 * 60  # longer than anything that is still going on at the opening
+REPORTED_EVERY_S = 3600
+LIVE_FOR_S = 12 * 60  # the owners whose cars stand full at the opening were told at the right moment
 
 
 class HistoryRefused(Exception):

@@ -1,0 +1,216 @@
+"""`idlefee demo` as a visitor has it: started as a command, read from its own words, ended by Ctrl-C."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+READY_WITHIN_S = 60
+ENDED_WITHIN_S = 2
+LAST_WORDS = "when you press Ctrl-C"
+IDLEFEE = [sys.executable, "-c", "import sys; from api.cli import main; sys.exit(main())"]
+
+
+@dataclass
+class Visit:
+    """A running demo and what it said on its standard output."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+    said: list[str] = field(default_factory=list)
+
+    def read(self) -> None:
+        """Up to the last words of the greeting."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said.append(line.rstrip("\n"))
+            if LAST_WORDS in line:
+                return
+        raise AssertionError(f"it ended with {self.process.wait()} after saying {self.said}")
+
+    @property
+    def address(self) -> str:
+        return next(line.strip() for line in self.said if line.strip().startswith("http://"))
+
+    def line_with(self, text: str) -> str:
+        return next(line.strip() for line in self.said if text in line)
+
+    def link(self, role: str) -> str:
+        return re.sub(r".*(http://)", r"\1", next(line for line in self.said if line.split()[:1] == [role]))
+
+    def end(self, how: signal.Signals) -> tuple[int, float, str]:
+        """Its exit code, how many seconds it took, and what it said on its standard error."""
+        started_s = time.monotonic()
+        self.process.send_signal(how)
+        _, errors = self.process.communicate(timeout=READY_WITHIN_S)
+        return self.process.returncode, time.monotonic() - started_s, errors
+
+
+@contextmanager
+def visiting(folder: Path, *options: str) -> Iterator[Visit]:
+    """A demo on a free port, its temporary files under `folder`; it is over when the block ends."""
+    process = subprocess.Popen(
+        [*IDLEFEE, "demo", "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(folder)},
+        cwd=Path(__file__).parents[2],
+    )
+    visit = Visit(process, folder)
+    watchdog = _kill_after(process, READY_WITHIN_S)
+    try:
+        visit.read()
+        watchdog.cancel()
+        yield visit
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.communicate()
+
+
+def _kill_after(process: subprocess.Popen[str], seconds: float) -> Any:
+    from threading import Timer
+
+    timer = Timer(seconds, process.kill)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
+    with visiting(tmp_path_factory.mktemp("demo")) as visit:
+        yield visit
+
+
+def get(url: str) -> str:
+    with urlopen(url, timeout=10) as answer:
+        assert answer.status == 200
+        return str(answer.read().decode())
+
+
+def idlefee(command: str) -> subprocess.CompletedProcess[str]:
+    """One of the commands that the demo proposes, by this Python."""
+    words = shlex.split(command)
+    assert Path(words[0]).name == "idlefee"
+    return subprocess.run([*IDLEFEE, *words[1:]], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_it_names_what_is_to_be_seen_and_a_link_for_each_role(demo: Visit) -> None:
+    assert get(f"{demo.address}/healthz")
+    links = {demo.link(role) for role in ("owner", "finance", "operator", "support")}
+    assert len(links) == 4
+    assert all(link.startswith(f"{demo.address}/sign-in?key=idf_") for link in links)
+
+
+def test_the_proposed_explanation_tells_of_the_excused_time(demo: Visit) -> None:
+    done = idlefee(demo.line_with(" explain "))
+    assert done.returncode == 0, done.stderr
+    assert "stuck cable" in done.stdout
+    assert "$3.20" in done.stdout
+
+
+def test_the_books_of_the_day_verify(demo: Visit) -> None:
+    done = idlefee(demo.line_with(" verify "))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_proposed_upload_puts_a_car_on_the_spare_stall(demo: Visit) -> None:
+    command = shlex.split(demo.line_with("curl "))
+    header, file = command[command.index("-H") + 1], command[command.index("--data-binary") + 1].removeprefix("@")
+    authorization = header.removeprefix("Authorization: ")
+    body = Path(file).read_bytes()
+    request = Request(command[-1], body, {"Authorization": authorization}, method="POST")
+    with urlopen(request, timeout=10) as answer:
+        results = json.load(answer)["results"]
+    assert [result["status"] for result in results] == ["accepted"] * len(results)
+    station, session = (json.loads(body.splitlines()[0])[name] for name in ("station", "session"))
+    asked = Request(
+        f"{demo.address}/v1/stations/{station}/sessions/{session}", headers={"Authorization": authorization}
+    )
+    with urlopen(asked, timeout=10) as answer:
+        seen = json.load(answer)
+    assert seen["state"] == "running"
+    assert seen["report"]["fee_minor"] == 1_60
+
+
+def test_stations_go_on_over_http(demo: Visit) -> None:
+    """A few seconds after the opening a station has given a sign of life and its next event."""
+    from sqlalchemy import text
+
+    from sessions.database import connect, reading
+
+    url = shlex.split(demo.line_with(" verify "))[-1]
+    engine = connect(url)
+    deadline_s = time.monotonic() + 30
+    heard: set[str] = set()
+    while time.monotonic() < deadline_s and not heard:
+        with reading(engine) as connection:
+            heard = set(
+                connection.execute(
+                    text("SELECT station_id FROM events WHERE author LIKE 'station:%' AND author != 'station:demo'")
+                ).scalars()
+            )
+        time.sleep(0.2)
+    engine.dispose()
+    assert heard
+
+
+def test_ctrl_c_ends_it_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+    with visiting(tmp_path) as visit:
+        assert list(tmp_path.iterdir())
+        code, took_s, errors = visit.end(signal.SIGINT)
+    assert (code, errors) == (0, "")
+    assert took_s < ENDED_WITHIN_S
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_busy_port_is_named_with_the_option_that_changes_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [*IDLEFEE, "demo", "--port", str(port)], capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 2
+    assert f"127.0.0.1:{port}" in done.stderr
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_database_can_be_kept_and_is_not_used_twice(tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path / 'kept.db'}"
+    with visiting(tmp_path, "--database", database, "--speed", "60") as visit:
+        code, _, errors = visit.end(signal.SIGTERM)
+    assert (code, errors) == (0, "")
+    assert [file.name for file in tmp_path.iterdir()] == ["kept.db"]
+    again = subprocess.run(
+        [*IDLEFEE, "demo", "--port", "0", "--database", database],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert again.returncode == 2
+    assert "--database" in again.stderr
+    assert "Traceback" not in again.stderr
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "601", "nan"])
+def test_a_speed_that_makes_no_sense_is_refused(speed: str) -> None:
+    done = subprocess.run([*IDLEFEE, "demo", "--speed", speed], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "--speed" in done.stderr
