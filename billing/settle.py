@@ -128,8 +128,9 @@ def settle(connection: Connection, folded: Sequence[Folded], now: int, reason: s
     """Post what is missing for each session that is over, or was billed before; answers those whose charge changed."""
     before = charges_of(connection, [one.key for one in folded])
     due = [one for one in folded if one.closed or one.key in before]
+    final = _due_to_be_final(connection, before, now)
     settled = [
-        Settlement(before.get(one.key), charge_for(one, before.get(one.key), now), one)
+        Settlement(before.get(one.key), charge_for(one, before.get(one.key), now, one.key in final), one)
         for one in assess(connection, due, now, before)
     ]
     held = ledger.posted(connection, [key for key, charge in before.items() if charge.settlements])
