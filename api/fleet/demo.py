@@ -6,6 +6,7 @@ on over HTTP (`stations`). Nothing in here is part of the product's engine: it u
 
 import json
 import logging
+import shlex
 import signal
 import socket
 import sys
@@ -162,6 +163,7 @@ def _your_car(opens_at: int) -> str:
 def _words(settings: Settings, address: str, story: Story, keys: Keys, your_car: Path, *, kept: bool) -> Iterator[str]:
     """What the visitor reads: where it is, who they can be, what to look at and what to try."""
     program = sys.argv[0] if Path(sys.argv[0]).name == "idlefee" else "idlefee"
+    database = shlex.quote(settings.database_url)
     at = {name: booking.stall.id for name, booking in story.written.items()}
     yield from ("", f"  {address}", "", "  Sign in as")
     for role, key in keys.links.items():
@@ -173,10 +175,10 @@ def _words(settings: Settings, address: str, story: Story, keys: Keys, your_car:
     yield f"    {at['idle']:<14}idle, $1.60 so far"
     yield f"    {at['excused now']:<14}excused: the cable is stuck"
     yield from ("", "  Try next")
-    yield f"    {program} explain {story.written['fault'].session_id} --database {settings.database_url}"
-    yield f"    {program} verify --database {settings.database_url}"
+    yield f"    {program} explain {story.written['fault'].session_id} --database {database}"
+    yield f"    {program} verify --database {database}"
     bearer = f"Authorization: Bearer {keys.stations[town.SPARE.station]}"
-    yield f'    curl -H "{bearer}" --data-binary @{your_car} {address}/v1/events'
+    yield f'    curl -H "{bearer}" --data-binary @{shlex.quote(str(your_car))} {address}/v1/events'
     yield f"      (speaks for {town.SPARE.station}: at stall {town.SPARE.name} stands a car, full for nine minutes)"
     yield from ("", f"  Notices are left in {settings.outbox}")
     gone = "The database stays, all else is removed" if kept else "Everything is removed"

@@ -12,11 +12,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from html import unescape
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
+from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 
 import pytest
+
+from api.fleet.demo import SpeedUnusable, run
 
 READY_WITHIN_S = 60
 ENDED_WITHIN_S = 2
@@ -31,6 +34,7 @@ class Visit:
     process: subprocess.Popen[str]
     folder: Path
     said: list[str] = field(default_factory=list)
+    front_page: str = ""  # as it was at once
 
     def read(self) -> None:
         """Up to the last words of the greeting."""
@@ -74,6 +78,7 @@ def visiting(folder: Path, *options: str) -> Iterator[Visit]:
     watchdog = _kill_after(process, READY_WITHIN_S)
     try:
         visit.read()
+        visit.front_page = get(visit.address)
         watchdog.cancel()
         yield visit
     finally:
@@ -115,6 +120,50 @@ def test_it_names_what_is_to_be_seen_and_a_link_for_each_role(demo: Visit) -> No
     links = {demo.link(role) for role in ("owner", "finance", "operator", "support")}
     assert len(links) == 4
     assert all(link.startswith(f"{demo.address}/sign-in?key=idf_") for link in links)
+
+
+def stalls_on(page: str) -> dict[str, str]:
+    """What the front page says of each stall, its tags left out."""
+    blocks = re.findall(r'<div id="stall:([^"]+)">(.*?)</div>\s*<div id="bar-', page, re.DOTALL)
+    return {name: " ".join(unescape(re.sub(r"<[^>]*>", " ", block)).split()) for name, block in blocks}
+
+
+def test_at_once_the_front_page_shows_all_four_states(demo: Visit) -> None:
+    stalls = stalls_on(demo.front_page)
+    assert len(stalls) == 11
+    assert "Charging" in stalls["harbor-1/A"]
+    assert "Idle" in stalls["harbor-2/A"]
+    assert "$1.60" in stalls["harbor-2/A"]
+    assert "Excused" in stalls["harbor-2/B"]
+
+
+def test_at_once_a_car_is_in_the_last_twenty_seconds_of_its_grace(demo: Visit) -> None:
+    grace = stalls_on(demo.front_page)["harbor-1/B"]
+    assert "Grace" in grace
+    left = re.search(r"\b0:(\d\d) left", grace)
+    assert left
+    assert 0 < int(left[1]) <= 20
+
+
+def test_the_books_come_to_zero(demo: Visit) -> None:
+    assert "all entries together come to <strong>$0.00</strong>" in demo.front_page
+
+
+@pytest.mark.parametrize(
+    ("role", "home", "shows"),
+    [
+        ("owner", "/me", "Mara Lindqvist"),
+        ("finance", "/books", "In review"),
+        ("operator", "/operations", "Harbor Lot"),
+        ("support", "/support", "Find"),
+    ],
+)
+def test_each_link_signs_in_to_the_page_of_its_role(demo: Visit, role: str, home: str, shows: str) -> None:
+    browser = build_opener(HTTPCookieProcessor())
+    with browser.open(demo.link(role), timeout=10) as answer:
+        assert answer.status == 200
+    with browser.open(f"{demo.address}{home}", timeout=10) as answer:
+        assert shows in answer.read().decode()
 
 
 def test_the_proposed_explanation_tells_of_the_excused_time(demo: Visit) -> None:
@@ -171,7 +220,8 @@ def test_stations_go_on_over_http(demo: Visit) -> None:
 
 
 def test_ctrl_c_ends_it_at_once_and_leaves_nothing(tmp_path: Path) -> None:
-    with visiting(tmp_path) as visit:
+    with visiting(tmp_path) as visit, urlopen(f"{visit.address}/live/stalls", timeout=10) as watching:
+        assert watching.readline()  # a page is open and hears what moves
         assert list(tmp_path.iterdir())
         code, took_s, errors = visit.end(signal.SIGINT)
     assert (code, errors) == (0, "")
@@ -209,8 +259,7 @@ def test_a_database_can_be_kept_and_is_not_used_twice(tmp_path: Path) -> None:
     assert "Traceback" not in again.stderr
 
 
-@pytest.mark.parametrize("speed", ["0", "-1", "601", "nan"])
-def test_a_speed_that_makes_no_sense_is_refused(speed: str) -> None:
-    done = subprocess.run([*IDLEFEE, "demo", "--speed", speed], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2
-    assert "--speed" in done.stderr
+@pytest.mark.parametrize("speed", [0, -1, 601, float("nan")])
+def test_a_speed_that_makes_no_sense_is_refused(speed: float) -> None:
+    with pytest.raises(SpeedUnusable, match="--speed is above 0 and at most 600"):
+        run(speed=speed)
