@@ -23,6 +23,7 @@ from sessions.machine import Span
 
 MOST_SPANS = 120  # more cannot be told apart: a thousand blips are drawn as what they mostly were
 MOST_TICKS = 32
+MOST_TICKS_IN_A_ROW = 16
 TICK_STEPS_S = (60, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400)
 LEAST_SCALE_S = 600  # time that costs nothing is given at least this much room beside the minutes that count
 FULL = 10_000  # the bar's width: places are hundredths of a percent, so no float decides where a minute ends
@@ -146,8 +147,9 @@ def _amount_by_span(report: FeeReport) -> dict[int, int]:
 class Scale:
     """From moments to places. Long stretches that cost nothing are folded: the minutes that count stay legible."""
 
-    def __init__(self, spans: Sequence[Span]) -> None:
+    def __init__(self, spans: Sequence[Span], most_ticks: int = MOST_TICKS) -> None:
         self.spans = spans
+        self._most_ticks = most_ticks
         lengths = [span.end - span.start for span in spans]
         self._room_s = _folded(spans, lengths)
         least_s = -(-sum(self._room_s) // 100)  # nothing that happened is too thin to be seen
@@ -167,14 +169,14 @@ class Scale:
     def tick_s(self) -> int:
         """A minute where there is room for minutes."""
         to_scale_s = sum(room_s for room_s, fold in zip(self._room_s, self.folded, strict=True) if not fold)
-        return next((step for step in TICK_STEPS_S if to_scale_s <= step * MOST_TICKS), TICK_STEPS_S[-1])
+        return next((step for step in TICK_STEPS_S if to_scale_s <= step * self._most_ticks), TICK_STEPS_S[-1])
 
     def ticks(self) -> Iterator[int]:
         """Whole steps from the beginning of every stretch that is drawn to scale."""
         step_s = self.tick_s
         for span, fold in zip(self.spans, self.folded, strict=True):
             if not fold:
-                whole = range(span.start + step_s, min(span.end, span.start + (MOST_TICKS + 1) * step_s), step_s)
+                whole = range(span.start + step_s, min(span.end, span.start + (self._most_ticks + 1) * step_s), step_s)
                 yield from map(self.place, whole)
 
 
@@ -243,7 +245,7 @@ def draw(bar: Bar) -> Markup:
 
 def draw_row(bar: Bar) -> Markup:
     """The same bar for a row of a table: shapes and ticks only."""
-    scale = Scale(bar.spans)
+    scale = Scale(bar.spans, MOST_TICKS_IN_A_ROW)
     now = [_line("now", FULL, 0, FULL, 37)] if bar.running else []
     return _picture(bar, "bar", 38, [*_shapes(scale), *_breaks(scale), *_ticks(scale, 34, 37), *now])
 

@@ -19,7 +19,7 @@ STATES = {
     "grace": "Grace",
     "idle": "Idle fee",
     "excused": "Excused",
-    "full": "Full",
+    "ended": "Ended",
 }
 
 EVENTS = {
@@ -61,6 +61,34 @@ NOT_BILLABLE = {
     "no_plug_in": "no plug-in was reported",
     "no_completion": "no completed charge was reported",
     "complete_after_unplug": "the charge was reported complete only after the car had left",
+}
+
+DECISIONS = {
+    "excuse": "Excused",
+    "out_of_service": "Out of service",
+    "void": "Message voided",
+    "claim": "Claimed",
+    "waiver": "Waived",
+    "release": "Released",
+    "reject": "Rejected",
+    "rerate": "Priced again",
+    "finalised": "Final",
+}
+
+PILES = {
+    "unclaimed": "Unclaimed",
+    "in_review": "In review",
+    "not_billable": "Not billable",
+    "running": "Running",
+    "ended": "Ended",
+}
+
+PILE_REASONS = {
+    "unclaimed": "nobody held the token at the plug-in",
+    "in_review": "a person has to decide",
+    "not_billable": "the facts allow no fee",
+    "running": "the car is plugged in",
+    "ended": "the session is over",
 }
 
 ACCOUNTS = {
@@ -117,11 +145,15 @@ def length(seconds: int) -> str:
 
 
 def age(seconds: int) -> str:
-    """How long something has waited, in its largest unit: `3 d`, `5 h`, `12 min`."""
+    """How long something has waited, in its largest unit: `3 d`, `5 h`, `12 min`, `under a minute`."""
     for unit_s, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds >= unit_s:
             return f"{seconds // unit_s}\u00a0{unit}"
-    return "now"
+    return "under a minute"
+
+
+def number(number: int) -> str:
+    return format_decimal(number, locale=LOCALE)
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
@@ -148,3 +180,8 @@ def why_excused(label: str) -> str:
     if kind == "no-fee":
         return "no-fee hours"
     return "no notice had reached the owner"
+
+
+def plate(text: str) -> str:
+    """A number plate as it is compared: capitals and digits, whatever was between them."""
+    return "".join(letter for letter in text.upper() if letter.isalnum())

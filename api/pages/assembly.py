@@ -1,0 +1,54 @@
+"""The pages put together: their routes, the ticker behind what moves, and pages for a browser's errors."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from api.pages import books, decide, front, me, operations, rendering, reports, sign_in, support
+from api.pages.errors import error_page
+from api.pages.live import Parts, Subject, Ticker
+from api.pages.loading import Sight
+from api.wiring import Idlefee
+
+_PARTS_OF = {"front": front.parts_of, "me": me.parts_of, "session": reports.parts_of}
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """What the pages of one engine share."""
+
+    ticker: Ticker
+    books_sum: front.BooksSum = field(default_factory=front.BooksSum)
+
+
+def install(app: FastAPI, idlefee: Idlefee) -> None:
+    """Serve the pages from `app`. Call it after `problems.install`, which goes on answering programs."""
+
+    def compute(subjects: Collection[Subject], bars: bool) -> Mapping[Subject, Parts]:
+        with idlefee.reading() as connection:
+            sight = Sight(connection, idlefee.clock.now())
+            found: dict[Subject, Parts] = {}
+            for kind, parts_of in _PARTS_OF.items():
+                if its := [subject for subject in subjects if subject.kind == kind]:
+                    found |= parts_of(sight, its, bars)
+            return found
+
+    app.state.pages = Pages(Ticker(compute, idlefee.clock))
+    for module in (rendering, sign_in, front, reports, me, books, operations, support, decide):
+        app.include_router(module.router)
+    _errors_as_pages(app)
+
+
+def _errors_as_pages(app: FastAPI) -> None:
+    """Addresses that do not exist: a page for whoever asks for pages."""
+    as_problem = cast(Callable[[Request, Exception], Awaitable[Response]], app.exception_handlers[HTTPException])
+
+    async def answer(request: Request, error: Exception) -> Response:
+        if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/"):
+            return error_page(request, error)
+        return await as_problem(request, error)
+
+    app.add_exception_handler(HTTPException, answer)

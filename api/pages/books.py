@@ -1,0 +1,180 @@
+"""`/books`: finance's page. The trial balance, the entries behind it, and the piles of what waits for somebody."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from api.guard import Engine
+from api.pages import paging, words
+from api.pages.errors import PageRoute
+from api.pages.loading import Sight
+from api.pages.queries import ROWS_A_PAGE, books, owners
+from api.pages.queries.books import AccountRef
+from api.pages.rendering import page
+from api.pages.views import SessionView
+from api.pages.visitors import finance
+from api.paging import Cursor, cursor_at, place_of
+from api.wiring import Idlefee
+from billing.books import Entry, Place, Wanted, every_entry
+from billing.ledger import Account, trial_balance
+from billing.listing import Wanted as WantedSessions
+from billing.listing import Where
+from billing.money import minor_digits
+
+NOT_BILLABLE_DAYS = 30
+DAY_S = 86_400
+CSV_ROWS_A_CHUNK = 500
+CSV_COLUMNS = (
+    "recorded_at", "seller", "site", "session", "transfer", "n", "corrects", "reason", "line", "account", "owner",
+    "tax_code", "currency", "amount_minor", "amount",
+)  # fmt: skip
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute, dependencies=[Depends(finance)])
+
+
+@router.get("/books")
+def trial(request: Request, idlefee: Engine) -> Response:
+    """The trial balance by seller and currency, each summing to zero; and the piles."""
+    now = request.state.page["now"]
+    with idlefee.reading() as connection:
+        rows = trial_balance(connection)
+        found = books.piles(connection, now - NOT_BILLABLE_DAYS * DAY_S)
+        sellers = owners.seller_names(connection)
+    by_book: dict[tuple[str, str], list[object]] = {}
+    for row in rows:
+        by_book.setdefault((row.seller_id, row.currency), []).append(row)
+    return page(
+        request, "books.html", books=by_book, sellers=sellers, piles=found, days=NOT_BILLABLE_DAYS, oldest=_oldest
+    )
+
+
+def _oldest(pile: books.Pile, now: int) -> str:
+    return words.age(max(0, now - pile.oldest_at))
+
+
+@router.get("/books/waiting/{where}")
+def pile(
+    request: Request,
+    idlefee: Engine,
+    where: Annotated[Where, Path()],
+    before: Cursor = None,
+) -> Response:
+    """The sessions of a pile."""
+    with idlefee.reading() as connection:
+        listed = paging.sessions_page(connection, WantedSessions(where=where), before)
+        views = Sight(connection, request.state.page["now"]).load(listed.keys)
+    rows = list(views.values())
+    return page(
+        request,
+        "pile.html",
+        where=where,
+        rows=rows,
+        sums=_sums([row.view for row in rows if row.view]),
+        following=listed.following,
+        before=before,
+    )
+
+
+def _sums(views: Sequence[SessionView]) -> list[tuple[str, int, int]]:
+    """(currency, by the facts, posted) of the sessions shown."""
+    currencies = sorted({view.currency for view in views})
+    return [
+        (
+            currency,
+            sum(view.bar.report.fee_minor for view in views if view.currency == currency),
+            sum(view.fee_minor for view in views if view.currency == currency),
+        )
+        for currency in currencies
+    ]
+
+
+@router.get("/books/entries")
+def account(
+    request: Request,
+    idlefee: Engine,
+    seller: Annotated[str, Query(max_length=64)],
+    currency: Annotated[str, Query(max_length=3)],
+    account: Account,
+    before: Cursor = None,
+) -> Response:
+    """The entries behind one line of the trial balance, newest first."""
+    ref = AccountRef(seller, currency, account.value)
+    place = place_of(before, (int, str, str))
+    with idlefee.reading() as connection:
+        rows = books.entries_of(connection, ref, None if place is None else Place._make(place), 4 * ROWS_A_PAGE)
+        sellers = owners.seller_names(connection)
+    last = rows[-1] if len(rows) == 4 * ROWS_A_PAGE else None
+    following = cursor_at((last.recorded_at, last.site_id, last.transfer_id)) if last else None
+    return page(
+        request,
+        "entries.html",
+        rows=rows,
+        seller=sellers.get(seller, seller),
+        ref=ref,
+        before=before,
+        following=following,
+        shown_minor=sum(row.amount_minor for row in rows),
+    )
+
+
+@router.get("/books/entries.csv")
+def entries_csv(idlefee: Engine, seller: Annotated[str | None, Query(max_length=64)] = None) -> Response:
+    """Every entry, or a seller's, oldest first, streamed: a book of millions takes no more memory than a small one."""
+    headers = {
+        "Content-Disposition": 'attachment; filename="entries.csv"',
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+    rows = _csv(idlefee, Wanted(seller_id=seller))
+    return StreamingResponse(rows, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _csv(idlefee: Idlefee, wanted: Wanted) -> Iterator[str]:
+    yield _lines([CSV_COLUMNS])
+    with idlefee.reading() as connection:
+        rows = every_entry(connection, wanted)
+        while chunk := list(islice(rows, CSV_ROWS_A_CHUNK)):
+            yield _lines([_csv_row(row) for row in chunk])
+
+
+def _csv_row(row: Entry) -> tuple[object, ...]:
+    texts = (row.seller_id, row.site_id, row.session_id, row.transfer_id)
+    reason, owner_id, tax_code = (_harmless(text or "") for text in (row.reason, row.owner_id, row.tax_code))
+    return (
+        words.machine_time(row.recorded_at),
+        *map(_harmless, texts),
+        row.n,
+        row.corrects or "",
+        reason,
+        row.line,
+        row.account,
+        owner_id,
+        tax_code,
+        row.currency,
+        row.amount_minor,
+        decimal_text(row.amount_minor, row.currency),
+    )
+
+
+def _harmless(text: str) -> str:
+    """A station may call a session `=1+1`: a spreadsheet must read it as a text."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
+
+
+def decimal_text(amount_minor: int, currency: str) -> str:
+    """`-2.40`, `55`: the amount in whole units, for machines."""
+    digits = minor_digits(currency)
+    whole, part = divmod(abs(amount_minor), 10**digits)
+    sign = "-" if amount_minor < 0 else ""
+    return f"{sign}{whole}.{part:0{digits}}" if digits else f"{sign}{whole}"
+
+
+def _lines(rows: list[tuple[object, ...]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    return text.getvalue()

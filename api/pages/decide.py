@@ -1,0 +1,176 @@
+"""What staff decide on pages: waive, release, reject, void, excuse, take out of service. Each states its reason and is
+settled in the same transaction. A form sent twice decides once.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from fastapi import APIRouter, Depends, Response
+from fastapi.responses import RedirectResponse
+from sqlalchemy import Connection
+
+from api.access.keys import Role
+from api.guard import Engine
+from api.pages.errors import PageRoute, nothing_here
+from api.pages.views import session_path
+from api.pages.visitors import AnOperator, Form, SentForm, SupportOrFinance, Visitor, operator
+from api.problems import Problem
+from api.wiring import Idlefee
+from billing import decisions
+from billing.jobs import revive
+from billing.money import minor_digits
+from billing.settle import ALL, Charge, charges_of
+from sessions.facts import AlreadyRecorded
+from sessions.sites import Site, site
+
+LONGEST_REASON = 500
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+@router.post("/decide/waive")
+def waive(idlefee: Engine, visitor: SupportOrFinance, form: SentForm) -> Response:
+    """Let the owner off a part of the fee, or all of it; support within its limit."""
+
+    def decide(connection: Connection, now: int, given: dict[str, Any]) -> None:
+        key = decisions.session_key(connection, form["session"])
+        charge = charges_of(connection, [key]).get(key)
+        if charge is None:
+            raise Problem(409, "nothing_to_decide", "This session has no fee yet", "Waive it once the car has left.")
+        amount_minor = None if not form["amount"] else _amount_minor(form["amount"], charge.currency)
+        if visitor.role is Role.SUPPORT:
+            _within_limit(charge, amount_minor, idlefee.settings.support_waives_up_to_minor)
+        decisions.waive(connection, key, amount_minor, now=now, **given)
+
+    return _decided(idlefee, visitor, form, decide, session_path(form["session"]))
+
+
+def _within_limit(charge: Charge, amount_minor: int | None, limit_minor: int) -> None:
+    """Waivers add up, so the limit is on what is waived in all."""
+    before_minor = charge.waived_minor or 0
+    asked_minor = charge.allowed_minor if amount_minor is None else before_minor + amount_minor
+    if before_minor != ALL and asked_minor > limit_minor:
+        detail = "It is above what support waives by itself. Ask finance, who can waive it on this page."
+        raise Problem(403, "above_limit", "The fee was not waived", detail)
+
+
+@router.post("/decide/review")
+def review(idlefee: Engine, visitor: AnOperator, form: SentForm) -> Response:
+    """Release a fee that waits, or reject it."""
+    choice = {"release": decisions.release, "reject": decisions.reject}.get(form["decision"])
+
+    def decide(connection: Connection, now: int, given: dict[str, Any]) -> None:
+        if choice is None:
+            raise Problem(422, "no_decision", "Nothing was decided", "Choose to release the fee or to reject it.")
+        choice(connection, decisions.session_key(connection, form["session"]), now=now, **given)
+
+    return _decided(idlefee, visitor, form, decide, session_path(form["session"]))
+
+
+@router.post("/decide/void")
+def void(idlefee: Engine, visitor: AnOperator, form: SentForm) -> Response:
+    """An event counts for nothing from now on."""
+
+    def decide(connection: Connection, now: int, given: dict[str, Any]) -> None:
+        del given["request_key"]  # an event is voided once, whoever asks how often
+        decisions.void_event(connection, form["station"], form["event"], now=now, **given)
+
+    back = session_path(form["session"]) if form["session"] else "/operations"
+    return _decided(idlefee, visitor, form, decide, back)
+
+
+@router.post("/decide/excuse")
+def excuse(idlefee: Engine, visitor: AnOperator, form: SentForm) -> Response:
+    """Nobody pays for an interval, at a site or at one stall."""
+
+    def decide(connection: Connection, now: int, given: dict[str, Any]) -> None:
+        place, stall = _place(connection, form["place"])
+        starts_at, ends_at = _moment(form["from"], place, "From"), _moment(form["to"], place, "To", later=True)
+        decisions.excuse(connection, place.id, starts_at, ends_at, stall=stall, now=now, **given)
+
+    return _decided(idlefee, visitor, form, decide, "/operations#recorded")
+
+
+@router.post("/decide/out-of-service")
+def out_of_service(idlefee: Engine, visitor: AnOperator, form: SentForm) -> Response:
+    """A stall is out of service for an interval, or until further notice."""
+
+    def decide(connection: Connection, now: int, given: dict[str, Any]) -> None:
+        place, stall = _place(connection, form["place"])
+        if stall is None:
+            raise Problem(422, "no_stall", "No stall was chosen", "Choose one stall of the site.")
+        ends_at = _moment(form["to"], place, "To", later=True) if form["to"] else None
+        decisions.out_of_service(connection, stall, _moment(form["from"], place, "From"), ends_at, now=now, **given)
+
+    return _decided(idlefee, visitor, form, decide, "/operations#recorded")
+
+
+@router.post("/decide/revive", dependencies=[Depends(operator)])
+def try_again(idlefee: Engine, form: SentForm) -> Response:
+    """Let a parked step run again."""
+    with idlefee.writing() as connection:
+        if not revive(connection, form["job"]):
+            raise nothing_here()
+    return RedirectResponse("/operations", 303)
+
+
+Decide = Callable[[Connection, int, dict[str, Any]], None]
+
+
+def _decided(idlefee: Idlefee, visitor: Visitor, form: Form, decide: Decide, back: str) -> Response:
+    """Run one decision in one transaction, then show where it can be seen."""
+    reason = form["reason"]
+    if len(reason) > LONGEST_REASON:
+        raise Problem(422, "long_reason", "The reason is too long", f"Say it in {LONGEST_REASON} letters.")
+    key = f"page:{visitor.author}:{form['request_key']}" if form["request_key"] else None
+    given: dict[str, Any] = {"author": visitor.author, "reason": reason, "request_key": key}
+    try:
+        with idlefee.writing() as connection:
+            decide(connection, idlefee.clock.now(), given)
+    except AlreadyRecorded:
+        pass  # the same form again: a second click, or a reload
+    return RedirectResponse(back, 303)
+
+
+# -- what forms hold ----------------------------------------------------------------------------------------
+
+
+def _amount_minor(text: str, currency: str) -> int:
+    """`2.40` or `2,40` in minor units; no more digits than the currency has."""
+    digits = minor_digits(currency)
+    try:
+        amount = Decimal(text.replace(",", ".")).scaleb(digits)
+        whole = int(amount)
+    except (InvalidOperation, ValueError, OverflowError):
+        raise _no_amount(text, currency) from None
+    if whole != amount or not 0 < whole < 10**15:
+        raise _no_amount(text, currency)
+    return whole
+
+
+def _no_amount(text: str, currency: str) -> Problem:
+    digits = minor_digits(currency)
+    detail = f"“{text[:40]}” is no amount of {currency} above zero, with at most {digits} decimals."
+    return Problem(422, "bad_amount", "The amount cannot be read", detail)
+
+
+def _place(connection: Connection, text: str) -> tuple[Site, tuple[str, str] | None]:
+    """`site`, or `site station stall`, as the form's choice has them."""
+    site_id, _, rest = text.partition(" ")
+    station_id, _, stall = rest.partition(" ")
+    return site(connection, site_id), (station_id, stall) if stall else None
+
+
+def _moment(text: str, place: Site, field: str, *, later: bool = False) -> int:
+    """A time of the site's wall clock as ours. An hour that occurs twice counts from its first to its second end."""
+    try:
+        local = datetime.fromisoformat(text)
+    except ValueError:
+        detail = f"“{field}” must be a day and a time, such as 2026-08-10 14:07."
+        raise Problem(422, "bad_time", "The time cannot be read", detail) from None
+    if local.tzinfo is not None:
+        detail = f"“{field}” is the site's own time: leave the offset out."
+        raise Problem(422, "bad_time", "The time cannot be read", detail)
+    return int(local.replace(tzinfo=place.tz, fold=int(later)).timestamp())

@@ -1,0 +1,173 @@
+"""`/`: every stall with its state, its clock and the running fee; the sum of the books. For everybody."""
+
+import threading
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.sse import EventSourceResponse
+from sqlalchemy import Connection
+
+from api.guard import Engine
+from api.pages import words
+from api.pages.errors import PageRoute
+from api.pages.live import Parts, Stream, Subject, Watching
+from api.pages.loading import Sight
+from api.pages.queries import stalls as queries
+from api.pages.queries.stalls import StallRow
+from api.pages.rendering import fragment, page
+from api.pages.timeline import draw_row
+from api.pages.views import SessionView, stall_name
+from api.pages.visitors import Anybody, Visitor
+from billing.ledger import trial_balance
+from sessions.facts import FOREVER, Kind, site_facts
+from sessions.sites import Site, all_sites
+
+SITES_A_PAGE = 8
+STALLS_A_PAGE = 36
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+@dataclass(frozen=True, slots=True)
+class StallView:
+    """A stall and who stands there. `path` leads to the fee report, for those who may read it."""
+
+    row: StallRow
+    state: str
+    view: SessionView | None
+    path: str | None
+    is_yours: bool
+
+    @property
+    def name(self) -> str:
+        return stall_name(self.row.station_id, self.row.stall)
+
+    @property
+    def id(self) -> str:
+        return f"stall:{self.row.station_id}/{self.row.stall}"
+
+
+@dataclass(frozen=True, slots=True)
+class SiteView:
+    """A site with the stalls there is room for; `hidden` more are not shown."""
+
+    site: Site
+    stalls: list[StallView]
+    hidden: int
+
+
+def sites_after(connection: Connection, after: str) -> tuple[list[Site], str | None]:
+    """A page of sites, and after which one the next begins."""
+    rest = [site for site in all_sites(connection) if site.id > after]
+    following = rest[SITES_A_PAGE - 1].id if len(rest) > SITES_A_PAGE else None
+    return rest[:SITES_A_PAGE], following
+
+
+def stalls_of(sight: Sight, sites: Sequence[Site], subject: Subject) -> list[SiteView]:
+    """The sites' stalls as the subject's visitor may see them."""
+    connection = sight.connection
+    site_ids = [site.id for site in sites]
+    rows = queries.stalls_of(connection, site_ids, STALLS_A_PAGE)
+    there = queries.stall_counts(connection, site_ids)
+    closed = _out_of_service(connection, site_ids, sight.now)
+    standing = {
+        StallRow(view.key.site_id, view.key.station_id, view.stall): view
+        for view in sight.views(queries.open_at(connection, rows))
+        if view.running
+    }
+    found = []
+    for site in sites:
+        its = [
+            _stall_view(row, standing.get(row), row[1:] in closed, subject) for row in rows if row.site_id == site.id
+        ]
+        found.append(SiteView(site, its, there.get(site.id, 0) - len(its)))
+    return found
+
+
+def _stall_view(row: StallRow, view: SessionView | None, closed: bool, subject: Subject) -> StallView:
+    if view is None:
+        return StallView(row, "out_of_service" if closed else "free", None, None, is_yours=False)
+    is_yours = subject.owner_id is not None and view.owner_id == subject.owner_id
+    return StallView(row, view.state, view, view.path if subject.is_staff or is_yours else None, is_yours)
+
+
+def _out_of_service(connection: Connection, site_ids: Collection[str], now: int) -> set[tuple[str | None, str | None]]:
+    recorded = site_facts(connection, site_ids, [Kind.OUT_OF_SERVICE])
+    return {
+        (fact.station_id, fact.stall)
+        for facts in recorded.values()
+        for fact in facts
+        if (fact.starts_at or 0) <= now < (FOREVER if fact.ends_at is None else fact.ends_at)
+    }
+
+
+def parts_of(sight: Sight, subjects: Sequence[Subject], bars: bool) -> dict[Subject, Parts]:
+    """What moves on the front page."""
+    return {subject: _parts(sight, subject, bars) for subject in subjects}
+
+
+def _parts(sight: Sight, subject: Subject, bars: bool) -> Parts:
+    found: dict[str, str] = {}
+    sites, _ = sites_after(sight.connection, subject.name)
+    for stall in (stall for site in stalls_of(sight, sites, subject) for stall in site.stalls):
+        found[stall.id] = fragment("_stall.html", stall=stall, now=sight.now)
+        if bars:
+            found[f"bar-{stall.id}"] = draw_row(stall.view.bar) if stall.view else ""
+    return found
+
+
+class BooksSum:
+    """The sum of all entries by currency. It adds up the whole ledger, so it is asked for seldom and shared."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sums: dict[str, int] = {}
+        self._good_until_s = float("-inf")
+
+    def of(self, connection: Connection) -> dict[str, int]:
+        with self._lock:
+            started_s = time.monotonic()
+            if started_s >= self._good_until_s:
+                sums: dict[str, int] = {}
+                for row in trial_balance(connection):
+                    sums[row.currency] = sums.get(row.currency, 0) + row.balance_minor
+                self._sums = sums
+                done_s = time.monotonic()
+                self._good_until_s = done_s + 50 * (done_s - started_s)  # never more than 2 % of anybody's time
+            return dict(self._sums)
+
+
+def _subject(visitor: Visitor, after: str) -> Subject:
+    return Subject("front", after, visitor.owner_id, visitor.is_staff)
+
+
+After = Annotated[str, Query(max_length=64)]
+
+
+@router.get("/")
+def front(request: Request, idlefee: Engine, visitor: Anybody, after: After = "") -> Response:
+    with idlefee.reading() as connection:
+        sites, following = sites_after(connection, after)
+        shown = stalls_of(Sight(connection, request.state.page["now"]), sites, _subject(visitor, after))
+        sums = request.app.state.pages.books_sum.of(connection)
+    counts: dict[str, int] = {}
+    for stall in (stall for site in shown for stall in site.stalls):
+        counts[stall.state] = counts.get(stall.state, 0) + 1
+    return page(
+        request,
+        "front.html",
+        sites=shown,
+        following=following,
+        after=after,
+        counts=[(state, counts[state]) for state in words.STATES if state in counts],
+        sums=sorted(sums.items()),
+    )
+
+
+@router.get("/live/stalls", response_class=EventSourceResponse)
+async def front_live(watching: Watching, visitor: Anybody, after: After = "") -> Stream:
+    async for news in watching.watch(_subject(visitor, after)):
+        yield news

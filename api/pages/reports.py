@@ -1,0 +1,111 @@
+"""`/sessions/…`: the fee report. The bar, what we counted in sentences, the arithmetic, every event and our verdict."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi.sse import EventSourceResponse
+from sqlalchemy import Connection
+
+from api.guard import Engine
+from api.pages import evidence
+from api.pages.errors import PageRoute, nothing_here
+from api.pages.live import Parts, Stream, Subject, Watching
+from api.pages.loading import Loaded, Sight
+from api.pages.queries import stalls as queries
+from api.pages.rendering import fragment, page
+from api.pages.views import SessionView
+from api.pages.visitors import SignedIn, Visitor
+from billing.notices import store
+from billing.rating import explain
+from sessions.facts import Fact, Kind, facts_of, site_facts
+from sessions.sites import site
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+SessionId = Annotated[str, Path(max_length=200)]
+
+
+def _find(connection: Connection, session_id: str, visitor: Visitor, now: int) -> Loaded:
+    """The session, if there is one and the visitor may see it; both failures look alike."""
+    keys = queries.session_keys(connection, [session_id])
+    if not keys:
+        raise nothing_here()
+    key = keys[0]
+    found = Sight(connection, now).load([key])[key]
+    if not visitor.may_see(found.view.owner_id if found.view else None):
+        raise nothing_here()
+    return found
+
+
+@router.get("/sessions/{session_id:path}")
+def report(request: Request, idlefee: Engine, visitor: SignedIn, session_id: SessionId) -> Response:
+    with idlefee.reading() as connection:
+        found = _find(connection, session_id, visitor, request.state.page["now"])
+        key = found.folded.key
+        excuses = site_facts(connection, [key.site_id], [Kind.EXCUSE]).get(key.site_id, [])
+        named = facts_of(connection, [key]).get(key, [])
+        context: dict[str, Any] = {
+            "site": site(connection, key.site_id),
+            "notices": (notices := store.notices_of_session(connection, key)),
+            "deliveries": store.deliveries_of(connection, [notice.id for notice in notices]),
+            "decisions": [fact for fact in named if fact.kind is not Kind.NOTICE_ACCEPTED],
+            "excuses": _overlapping(found, excuses),
+        }
+    bill = found.view.bar.report if found.view else None
+    return page(
+        request,
+        "report.html",
+        found=found,
+        view=found.view,
+        events=evidence.evidence(found.folded),
+        sums=evidence.arithmetic(bill, found.charge) if bill else [],
+        sentences=explain(bill, context["site"].tz) if bill else [],
+        **context,
+    )
+
+
+def _overlapping(found: Loaded, excuses: list[Fact]) -> list[Fact]:
+    """The operator's excuses that bear on the session, of its site or its stall."""
+    timeline = found.folded.timeline
+    if timeline.plugged_in_at is None or timeline.until is None:
+        return []
+    start, end = timeline.plugged_in_at + timeline.offset_s, timeline.until + timeline.offset_s
+    here = (found.folded.station_id, timeline.stall)
+    return [
+        fact
+        for fact in excuses
+        if fact.station_id is None or (fact.station_id, fact.stall) == here
+        if (fact.starts_at or 0) < end and (fact.ends_at is None or fact.ends_at > start)
+    ]
+
+
+# -- while it runs ------------------------------------------------------------------------------------------
+
+
+def parts_of(sight: Sight, subjects: Sequence[Subject], bars: bool) -> dict[Subject, Parts]:
+    """What moves on the pages of sessions."""
+    keys = queries.session_keys(sight.connection, {subject.name for subject in subjects})
+    views = {view.key.id: view for view in sight.views(keys)}
+    return {subject: _parts(views.get(subject.name), subject, sight.now, bars) for subject in subjects}
+
+
+def _parts(view: SessionView | None, subject: Subject, now: int, bars: bool) -> Parts:
+    """Once the session is over, or no longer the visitor's, the page asks for itself again."""
+    if view is None or not view.running or not (subject.is_staff or view.owner_id == subject.owner_id):
+        return {"stage": "over"}
+    found = {"stage": "running", f"head:{view.key.id}": fragment("_head.html", view=view, now=now)}
+    return found | ({f"bar:{view.key.id}": fragment("_bar.html", view=view)} if bars else {})
+
+
+def _subject(request: Request, idlefee: Engine, visitor: SignedIn, session_id: SessionId) -> Subject:
+    """Asked before the stream begins, so that a refusal is a page and not a silence."""
+    with idlefee.reading() as connection:
+        _find(connection, session_id, visitor, request.state.page["now"])
+    return Subject("session", session_id, visitor.owner_id, visitor.is_staff)
+
+
+@router.get("/live/sessions/{session_id:path}", response_class=EventSourceResponse)
+async def report_live(watching: Watching, subject: Annotated[Subject, Depends(_subject)]) -> Stream:
+    async for news in watching.watch(subject):
+        yield news
