@@ -1,6 +1,6 @@
 """Rating: `price` (the one implementation of the money rule), `report` (its answer), `words` (in sentences)."""
 
-from billing.rating.price import PIECE_S, RULES_VERSION, Context, Occupancy, rate
+from billing.rating.price import PIECE_S, RULES_VERSION, Context, Occupancy, fee_of, rate
 from billing.rating.report import FeeReport, PriceLine, report_from_json, report_to_json
 from billing.rating.words import duration, explain
 
@@ -13,6 +13,7 @@ __all__ = [
     "PriceLine",
     "duration",
     "explain",
+    "fee_of",
     "rate",
     "report_from_json",
     "report_to_json",

@@ -38,13 +38,7 @@ class Context:
 
 def rate(timeline: Timeline, tariff: Tariff, context: Context) -> FeeReport:
     """What the session costs under the tariff, as far as the timeline goes."""
-    exclusions = [*_operators_excuses(timeline, context), *_conditions(timeline, tariff, context)]
-    bill = _bill(timeline, tariff, context, exclusions)
-    whole = bill
-    if tariff.tiers and bill.fee_minor and (timeline.excused or exclusions):
-        # A minute that is not counted moves the later ones, perhaps to where they cost more.
-        whole = _bill(replace(timeline, excused=()), tariff, context, [])
-    holds = min(bill, whole, key=lambda one: one.fee_minor)
+    holds, without_exclusions = _holding(timeline, tariff, context)
     return FeeReport(
         rules_version=RULES_VERSION,
         tariff=tariff.name,
@@ -69,8 +63,13 @@ def rate(timeline: Timeline, tariff: Tariff, context: Context) -> FeeReport:
         tax_included=tariff.tax is None or tariff.tax.included,
         tax_minor=holds.tax_minor,
         fee_minor=holds.fee_minor,
-        without_exclusions=holds is not bill,
+        without_exclusions=without_exclusions,
     )
+
+
+def fee_of(timeline: Timeline, tariff: Tariff, context: Context) -> int:
+    """The fee of `rate`, in minor units, without the report: for whoever prices sessions by the million."""
+    return _holding(timeline, tariff, context)[0].fee_minor
 
 
 # -- what is not counted ------------------------------------------------------------------------------------
@@ -116,6 +115,18 @@ class _Bill:
     capped_to_minor: int
     tax_minor: int
     fee_minor: int
+
+
+def _holding(timeline: Timeline, tariff: Tariff, context: Context) -> tuple[_Bill, bool]:
+    """The bill that holds, and whether it is the one that counts everything because that one is lower."""
+    exclusions = [*_operators_excuses(timeline, context), *_conditions(timeline, tariff, context)]
+    bill = _bill(timeline, tariff, context, exclusions)
+    if tariff.tiers and bill.fee_minor and (timeline.excused or exclusions):
+        # A minute that is not counted moves the later ones, perhaps to where they cost more.
+        whole = _bill(replace(timeline, excused=()), tariff, context, [])
+        if whole.fee_minor < bill.fee_minor:
+            return whole, True
+    return bill, False
 
 
 def _bill(timeline: Timeline, tariff: Tariff, context: Context, exclusions: Sequence[Span]) -> _Bill:

@@ -1,6 +1,7 @@
 """How many stalls are occupied and in service: the walk over all changes against counting stalls moment by moment."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +34,7 @@ def test_every_moment_is_told_by_the_last_step_before_it(
     steps = occupied_through(START, END, busy=busy, out=out, standing=standing)
 
     assert steps[0].at == START
-    assert all(one[1:] != other[1:] for one, other in zip(steps, steps[1:], strict=False))
+    assert all(one[1:] != other[1:] for one, other in pairwise(steps))
     for at in range(START, END):
         told = max(step for step in steps if step.at <= at)
         assert told[1:] == counted(busy, out, standing, at)

@@ -1,0 +1,96 @@
+"""Shares the sessions out to all cores: each process has its own connection, and on PostgreSQL all see one moment."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import AbstractContextManager
+
+from sqlalchemy import Connection, Engine, func, select
+
+from billing.rerate.pricing import CHARGED, Pricer
+from billing.rerate.question import Comparison, Costs, Question, SiteCost, add_up
+from billing.store.tables import charges
+from sessions.database import connect, one_moment, share_moment
+from sessions.store.parts import Part, parts
+from sessions.store.tables import sessions
+
+ROWS_A_PART = 100_000
+
+Progress = Callable[[int, int], None]  # parts priced, parts there are
+
+
+def unwatched(_done: int, _total: int) -> None:
+    """Nobody watches the progress."""
+
+
+def compare(
+    engine: Engine, question: Question, progress: Progress = unwatched, *, processes: int | None = None
+) -> Comparison:
+    """What the sessions asked about cost, and would cost; reads only. On as many `processes` as there are cores."""
+    with one_moment(engine) as connection:
+        shares = parts(connection, sessions, ROWS_A_PART)
+        workers = min(len(shares), processes or cores())
+        if workers == 1:
+            priced: Iterator[Costs] = map(Pricer(connection, question).price, shares)
+        else:
+            priced = _on_all_cores(engine, share_moment(connection), question, shares, workers)
+        found = []
+        for done, costs in enumerate(priced, start=1):
+            found.append(costs)
+            progress(done, len(shares))
+        found.append(_no_longer_idle(connection, question))
+        return Comparison(question, add_up(found))
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _on_all_cores(
+    engine: Engine, moment: str | None, question: Question, shares: Sequence[Part], workers: int
+) -> Iterator[Costs]:
+    url = engine.url.render_as_string(hide_password=False)
+    # Started afresh everywhere: a forked process would share this one's connections.
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, spawned, _Worker.start, (url, moment, question)) as pool:
+        for priced in as_completed([pool.submit(_Worker.price, share) for share in shares]):
+            yield priced.result()
+
+
+class _Worker:
+    """What one process keeps between two parts: its transaction, and what the pricer has read."""
+
+    transaction: AbstractContextManager[Connection]
+    pricer: Pricer
+
+    @classmethod
+    def start(cls, url: str, moment: str | None, question: Question) -> None:
+        engine = connect(url, pool_size=1)
+        cls.transaction = one_moment(engine, moment)  # left open: it ends with the process
+        cls.pricer = Pricer(cls.transaction.__enter__(), question)
+
+    @classmethod
+    def price(cls, share: Part) -> Costs:
+        return cls.pricer.price(share)
+
+
+def _no_longer_idle(connection: Connection, question: Question) -> Costs:
+    """Sessions that cost something and would be within the grace: no pricer reads them, their fee would be nothing."""
+    statement = (
+        select(sessions.c.site_id, charges.c.currency, func.count(), func.sum(charges.c.computed_minor))
+        .join(charges, CHARGED)
+        .where(
+            question.asks_for(),
+            sessions.c.complete_s <= question.tariff.grace.grace_s,
+            charges.c.computed_minor > 0,
+        )
+        .group_by(sessions.c.site_id, charges.c.currency)
+    )
+    costs: Costs = {}
+    for site_id, currency, count, old_minor in connection.execute(statement):
+        cost = costs.setdefault(site_id, SiteCost())
+        cost.changed += count
+        cost.old_minor[currency] += int(old_minor)
+    return costs

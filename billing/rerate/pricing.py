@@ -1,0 +1,106 @@
+"""Prices one part of the sessions: `billing.rating` on what the snapshots keep, without reading an event.
+
+Two shortcuts, neither of them a rule of its own. A session that was complete for no longer than the tariff's grace has
+no billed second under any rule of stays, exclusions or tiers, so the database counts those and only the others are
+read. And how full a site was is asked once for many sessions.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, RowMapping, and_, func, select
+
+from billing.rating import Context, Occupancy, fee_of
+from billing.rerate.question import Costs, Question, SiteCost
+from billing.settle import excuses_upon, notice_accepted_at, occupancy_window
+from billing.store.tables import charges
+from sessions.facts import Kind, facts_of, site_facts
+from sessions.folding import Folded, timeline_from_snapshot
+from sessions.sites import all_sites, occupancy, through
+from sessions.store.parts import Part
+from sessions.store.queries import SessionKey
+from sessions.store.tables import sessions
+
+ROWS_A_FETCH = 5_000
+
+_OF_A_SESSION = (
+    sessions.c.site_id,
+    sessions.c.id,
+    sessions.c.stall,
+    sessions.c.token_id,
+    sessions.c.plugged_in_at,
+    sessions.c.unplugged_at,
+    sessions.c.until,
+    sessions.c.offset_s,
+    sessions.c.not_billable,
+    sessions.c.review,
+    sessions.c.timeline,
+)
+CHARGED = and_(charges.c.site_id == sessions.c.site_id, charges.c.session_id == sessions.c.id)
+
+
+class Pricer:
+    """Answers a question for one part of the sessions after another, on one connection."""
+
+    def __init__(self, connection: Connection, question: Question) -> None:
+        self._connection = connection
+        self._question = question
+        self._plain = {site.id: Context(zone=site.tz) for site in all_sites(connection)}
+        self._excuses = site_facts(connection, self._plain, [Kind.EXCUSE])
+
+    def price(self, part: Part) -> Costs:
+        """The sums of the sessions in `part`."""
+        asked = and_(part.rows(self._connection), self._question.asks_for())
+        counted = select(sessions.c.site_id, func.count()).where(asked).group_by(sessions.c.site_id)
+        costs = {site_id: SiteCost(sessions=count) for site_id, count in self._connection.execute(counted)}
+        longer = (
+            select(*_OF_A_SESSION, charges.c.computed_minor, charges.c.currency)
+            .join_from(sessions, charges, CHARGED, isouter=True)
+            .where(asked, sessions.c.complete_s > self._question.tariff.grace.grace_s)
+        )
+        result = self._connection.execute(longer, execution_options={"yield_per": ROWS_A_FETCH})
+        for rows in result.mappings().partitions():
+            self._add(costs, rows)
+        return costs
+
+    def _add(self, costs: Costs, rows: Sequence[RowMapping]) -> None:
+        tariff = self._question.tariff
+        folded = [_folded(row) for row in rows]
+        for row, one, context in zip(rows, folded, self._contexts(folded), strict=True):
+            new_minor = fee_of(one.timeline, tariff, context)
+            costs[one.key.site_id].add(row["computed_minor"] or 0, row["currency"] or "", new_minor, tariff.currency)
+
+    def _contexts(self, folded: Sequence[Folded]) -> list[Context]:
+        """What each bill needs beside its timeline; for most sessions it is their site's time zone alone."""
+        tariff = self._question.tariff
+        if not (tariff.tiers or tariff.requires_notice or self._excuses):
+            return [self._plain[one.key.site_id] for one in folded]
+        named = facts_of(self._connection, [one.key for one in folded]) if tariff.requires_notice else {}
+        occupied = self._occupied(folded) if tariff.tiers else {}
+        return [
+            Context(
+                zone=self._plain[one.key.site_id].zone,
+                excuses=excuses_upon(one, self._excuses.get(one.key.site_id, ())),
+                notice_accepted_at=notice_accepted_at(named.get(one.key, ())),
+                occupancy=occupied.get(one.key, ()),
+            )
+            for one in folded
+        ]
+
+    def _occupied(self, folded: Sequence[Folded]) -> dict[SessionKey, tuple[Occupancy, ...]]:
+        """How full each session's site was while it mattered."""
+        windows: dict[str, dict[SessionKey, tuple[int, int]]] = defaultdict(dict)
+        for one in folded:
+            if (window := occupancy_window(one)) is not None:
+                windows[one.key.site_id][one.key] = window
+        found: dict[SessionKey, tuple[Occupancy, ...]] = {}
+        for site_id, of_site in windows.items():
+            starts_at, ends_at = min(start for start, _ in of_site.values()), max(end for _, end in of_site.values())
+            steps = occupancy(self._connection, site_id, starts_at, ends_at)
+            for key, window in of_site.items():
+                found[key] = tuple(Occupancy(*step) for step in through(steps, *window))
+        return found
+
+
+def _folded(row: RowMapping) -> Folded:
+    return Folded(SessionKey(row["site_id"], row["id"]), timeline_from_snapshot(row), True, None, 0)
