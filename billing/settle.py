@@ -5,7 +5,7 @@ Callers hold the lock of the session's station. Posted entries never change; a z
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from billing.owners import holder_at, holdings_of
 from billing.rating import Context, FeeReport, Occupancy, rate, report_to_json
 from billing.store.tables import charges
 from billing.tariffs import Tariff
-from sessions.database import bulk_insert, keys_of, overwrite
+from sessions.database import bulk_overwrite, keys_of
 from sessions.facts import FOREVER, Fact, Kind, facts_of, site_facts
 from sessions.folding import Folded
 from sessions.machine import Span
@@ -143,7 +143,7 @@ def settle(connection: Connection, folded: Sequence[Folded], now: int, reason: s
         transfers += posting
         written.append(_numbered(after, len(posting)))
     ledger.post(connection, transfers, now)
-    _write(connection, written)
+    _write(connection, written, before)
     return [Settlement(one.before, after, one.assessment) for one, after in zip(settled, written, strict=True)]
 
 
@@ -189,11 +189,12 @@ def charge_for(one: Assessment, before: Charge | None, now: int, due_to_be_final
         doubts.append("above_limit")
     decision = _latest(one.facts, Kind.RELEASE, Kind.REJECT)
     finalised = _latest(one.facts, Kind.FINALISED)
+    held_as_final = before is not None and "rise_after_finalisation" in before.held
     allowed, held = let_through(
         computed_minor=report.fee_minor,
         allowed_before_minor=before.allowed_minor if before else 0,
         doubts=doubts,
-        finalised=finalised is not None or due_to_be_final,
+        finalised=finalised is not None or due_to_be_final or held_as_final,
         decision=decision,
     )
     waived = _waived(one.facts)
@@ -316,11 +317,9 @@ def charge_from_row(row: Any) -> Charge:
     return Charge(key=SessionKey(row["site_id"], row["session_id"]), held=held, **values)
 
 
-def _write(connection: Connection, written: Sequence[Charge]) -> None:
+def _write(connection: Connection, written: Sequence[Charge], known: Collection[SessionKey]) -> None:
     rows = []
     for charge in written:
         values = {"site_id": charge.key.site_id, "session_id": charge.key.id, "held": " ".join(charge.held) or None}
         rows.append(tuple(values[n] if n in values else getattr(charge, n) for n in CHARGE_COLUMNS))
-    bulk_insert(
-        connection, charges, CHARGE_COLUMNS, rows, conflict=overwrite(("site_id", "session_id"), CHARGE_COLUMNS)
-    )
+    bulk_overwrite(connection, charges, CHARGE_COLUMNS, rows, known)

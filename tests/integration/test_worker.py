@@ -19,6 +19,7 @@ from billing.notices import Outgoing
 from billing.owners import Owner
 from billing.store.tables import deliveries, transfers
 from billing.tariffs import Tariff
+from billing.verify import verify
 from sessions.facts import Kind
 from sessions.store.queries import SessionKey
 from tests.integration.telling import DAY_S, HOUR_S, NOON, Town, town
@@ -262,6 +263,7 @@ def test_a_late_worker_makes_no_bill_higher_that_should_have_been_final(here: To
     here.at(here.clock.now() + FINAL_S + HOUR_S)  # and no worker since
     here.upload([here.event("station_restored", 1860, **fault)])
     assert (here.charge().fee_minor, here.charge().held) == (1_20, ("rise_after_finalisation",))
+    assert verify(here.app.engine, here.clock.now(), print).clean
     here.work()
     assert here.charge().held == ("rise_after_finalisation",)
     assert here.charge().finalised_at == here.clock.now()
