@@ -14,8 +14,9 @@ from sqlalchemy import Connection, select
 from billing.jobs import Job, schedule, session_job
 from billing.settle import Charge, Settlement, settle
 from sessions.facts import sessions_overlapping
-from sessions.folding import Folded, fold_sessions, save
+from sessions.folding import Folded, recall, refold
 from sessions.intake import Changes
+from sessions.sites import Stretch, occupied_stretch
 from sessions.store import queries
 from sessions.store.queries import UNHEARD_OF, Before, SessionKey
 from sessions.store.tables import sites
@@ -46,9 +47,7 @@ def resettle(connection: Connection, keys: Collection[SessionKey], now: int, cau
     if not keys:
         return []
     queries.lock_stations(connection, {key.station_id for key in keys})
-    before = queries.snapshots_before(connection, keys)
-    folded = fold_sessions(connection, keys, now)
-    save(connection, folded)
+    folded, before = refold(connection, keys, now)
     live = frozenset() if cause.quiet else frozenset(keys)
     return follow(connection, folded, before, live, now, cause)
 
@@ -64,7 +63,7 @@ def follow(
     """Settle `folded` and the neighbours they price, and schedule what is due later. `live` sessions' owners are
     told.
     """
-    neighbours = _neighbours(connection, folded, before, now)
+    neighbours = _neighbours(connection, folded, before)
     settlements = settle(connection, [*folded, *neighbours], now, cause.reason)
     told = live | {one.key for one in neighbours} if live else live
     jobs = [*_time_outs(folded, before, live), *_completions(folded, before, live, now, cause)]
@@ -73,35 +72,42 @@ def follow(
     return settlements
 
 
-def _neighbours(
-    connection: Connection, folded: Sequence[Folded], before: Mapping[SessionKey, Before], now: int
-) -> list[Folded]:
-    """Sessions over already whose occupancy tiers these sessions' comings and goings move; their sites are locked."""
-    moved = [one for one in folded if _moved(one, before.get(one.key, UNHEARD_OF))]
-    site_ids = {one.key.site_id for one in moved}
+def _neighbours(connection: Connection, folded: Sequence[Folded], before: Mapping[SessionKey, Before]) -> list[Folded]:
+    """Sessions whose occupancy tiers these sessions' comings and goings move; their sites are locked."""
+    moved = [(one.key.site_id, stretch) for one in folded for stretch in _moved(one, before.get(one.key, UNHEARD_OF))]
+    site_ids = {site_id for site_id, _ in moved}
     statement = select(sites.c.id).where(sites.c.id.in_(sorted(site_ids)), sites.c.priced_by_occupancy.is_(True))
     shared = set(connection.execute(statement).scalars()) if site_ids else set()
     keys: set[SessionKey] = set()
-    for one in moved:
-        if one.key.site_id in shared:
-            starts_at, ends_at = _reach(one, before.get(one.key, UNHEARD_OF), now)
-            keys |= sessions_overlapping(connection, one.key.site_id, starts_at, ends_at)
-    return fold_sessions(connection, keys - {one.key for one in folded}, now)
+    for site_id, stretch in moved:
+        if site_id in shared:
+            keys |= sessions_overlapping(connection, site_id, stretch.start, stretch.end)
+    # Nothing was heard of them, so what they were last folded to still holds.
+    return recall(connection, keys - {one.key for one in folded})
 
 
-def _moved(one: Folded, earlier: Before) -> bool:
-    present = (one.timeline.plugged_in_at, one.timeline.until, one.closed)
-    return present[0] is not None and present != (earlier.plugged_in_at, earlier.until, earlier.closed)
-
-
-def _reach(one: Folded, earlier: Before, now: int) -> tuple[int, int]:
-    """The time, on our clock, in which the session occupies its stall or was thought to; an open one: until now."""
-    offset_s = one.timeline.offset_s
-    starts = [at + offset_s for at in (one.timeline.plugged_in_at, earlier.plugged_in_at) if at is not None]
-    ends = [now]
-    if one.closed and (earlier.closed or earlier.plugged_in_at is None):
-        ends = [at + offset_s for at in (one.timeline.until, earlier.until) if at is not None]
-    return min(starts), max(ends) + 1
+def _moved(one: Folded, earlier: Before) -> set[Stretch]:
+    """Where the session stands by what is known now, and where by what was known; nothing if that is the same."""
+    timeline = one.timeline
+    present = occupied_stretch(
+        one.station_id,
+        timeline.stall,
+        timeline.plugged_in_at,
+        timeline.until,
+        one.closed,
+        one.superseded_at,
+        timeline.offset_s,
+    )
+    past = occupied_stretch(
+        one.station_id,
+        earlier.stall,
+        earlier.plugged_in_at,
+        earlier.until,
+        earlier.closed,
+        earlier.superseded_at,
+        earlier.offset_s,
+    )
+    return {stretch for stretch in {present} ^ {past} if stretch is not None}
 
 
 def _time_outs(

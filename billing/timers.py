@@ -39,7 +39,7 @@ def time_out(lease: Lease) -> None:
             if one.times_out_at is not None:
                 turn.postpone(jobs[one.key], one.times_out_at)
         over = [one for one in folded if one.closed]
-        save(turn.connection, over)
+        save(turn.connection, over, before)
         live = frozenset(one.key for one in over if not jobs[one.key].body.get("quiet"))
         follow(turn.connection, over, before, live, turn.now, SILENCE)
 

@@ -8,11 +8,12 @@ Time is stored as whole UTC seconds since the epoch (`UtcSeconds`): SQLite forge
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import psycopg
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -31,6 +32,7 @@ from sqlalchemy import (
     literal_column,
     make_url,
     select,
+    text,
 )
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
@@ -94,8 +96,12 @@ def _prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if may_write(connection) else "BEGIN")
+
+
+def may_write(connection: Connection) -> bool:
+    """Whether this is a write transaction (`writing`)."""
+    return bool(connection.get_execution_options().get("writes", False))
 
 
 def is_outage(error: Exception) -> bool:
@@ -120,16 +126,26 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def one_moment(engine: Engine) -> Iterator[Connection]:
+def one_moment(engine: Engine, shared: str | None = None) -> Iterator[Connection]:
     """One read transaction in which every statement sees the same moment, however long it takes.
 
-    SQLite's always do; PostgreSQL's usual ones see what was committed meanwhile.
+    SQLite's always do; PostgreSQL's usual ones see what was committed meanwhile. `shared` is the moment that another
+    transaction gave away with `share_moment`.
     """
     options: dict[str, Any] = (
         {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if engine.name == "postgresql" else {}
     )
     with engine.connect().execution_options(**options) as connection:
+        if shared is not None:
+            connection.execute(text(f"SET TRANSACTION SNAPSHOT '{shared}'"))
         yield connection
+
+
+def share_moment(connection: Connection) -> str | None:
+    """A name by which other transactions see the same moment while this one lasts; none on SQLite, which cannot."""
+    if not is_postgresql(connection):
+        return None
+    return str(connection.execute(text("SELECT pg_export_snapshot()")).scalar_one())
 
 
 def is_postgresql(connection: Connection) -> bool:
@@ -149,16 +165,21 @@ def bulk_insert(
     *,
     conflict: str = "ON CONFLICT DO NOTHING",
 ) -> None:
-    """Insert `rows` (values in the order of `columns`) in one statement.
+    """Insert `rows` (values in the order of `columns`) in one go; an empty `conflict` promises that none is there yet.
 
-    PostgreSQL takes the rows as one JSON document, one round trip however many there are (psycopg adapts arrays in
-    Python, value by value: three times slower); SQLite's driver loops in C. Values must already be what the columns
-    store: this path skips SQLAlchemy's per-value processing on purpose.
+    PostgreSQL takes new rows by COPY and others as one JSON document, one round trip however many there are (psycopg
+    adapts arrays in Python, value by value: three times slower); SQLite's driver loops in C. Values must already be
+    what the columns store: this path skips SQLAlchemy's per-value processing on purpose.
     """
     if not rows:
         return
     names = ", ".join(f'"{name}"' for name in columns)
-    if is_postgresql(connection):
+    if not is_postgresql(connection):
+        marks = ", ".join("?" * len(columns))
+        connection.exec_driver_sql(
+            f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) {conflict}', cast(Any, list(rows))
+        )
+    elif conflict:
         typed = ", ".join(f'"{name}" {table.c[name].type.compile(connection.dialect)}' for name in columns)
         connection.exec_driver_sql(
             f'INSERT INTO "{table.name}" ({names}) SELECT {names} '
@@ -166,16 +187,35 @@ def bulk_insert(
             (json.dumps([dict(zip(columns, row, strict=True)) for row in rows]),),
         )
     else:
-        marks = ", ".join("?" * len(columns))
-        connection.exec_driver_sql(
-            f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) {conflict}', cast(Any, list(rows))
-        )
+        _copy(connection, f'COPY "{table.name}" ({names}) FROM STDIN', rows)
 
 
-def overwrite(keys: Sequence[str], columns: Sequence[str]) -> str:
-    """The conflict clause of an upsert: every column that is no key takes the new value."""
-    sets = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in keys)
-    return f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {sets}"
+def _copy(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """COPY through the driver below SQLAlchemy, its errors as SQLAlchemy's own."""
+    driver = cast(psycopg.Connection, connection.connection.dbapi_connection)
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except psycopg.Error as error:
+        raise DBAPIError.instance(
+            statement, None, error, psycopg.Error, connection_invalidated=driver.closed, dialect=connection.dialect
+        ) from error
+
+
+def bulk_overwrite(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[str],
+    rows: Sequence[tuple[Any, ...]],
+    known: Collection[tuple[str, str]],
+) -> None:
+    """Insert the rows whose first two columns, the key, are not in `known`; overwrite the others."""
+    keys = columns[:2]
+    sets = ", ".join(f'"{name}" = excluded."{name}"' for name in columns[2:])
+    there = [row for row in rows if row[:2] in known]
+    bulk_insert(connection, table, columns, [row for row in rows if row[:2] not in known], conflict="")
+    bulk_insert(connection, table, columns, there, conflict=f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {sets}")
 
 
 def keys_of(

@@ -8,18 +8,22 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from sessions.events import Event, EventType, in_order
 from sessions.machine import CAR, Car, Span, Timeline, fold
 from sessions.store.queries import (
     NOTHING_UNUSABLE,
+    Before,
     SessionKey,
     Unusable,
     Window,
     events_of,
     faults_of,
     last_heard,
+    open_sessions_touched,
+    snapshots_before,
+    snapshots_of,
     unusable_of,
     write_sessions,
 )
@@ -143,7 +147,7 @@ def spans_to_json(timeline: Timeline) -> str:
     return json.dumps({"car": timeline.car, "excused": timeline.excused}, separators=(",", ":"))
 
 
-def timeline_from_snapshot(row: Mapping[str, Any]) -> Timeline:
+def timeline_from_snapshot(row: Mapping[str, Any] | RowMapping) -> Timeline:
     """The snapshot's timeline, without the events it was folded from."""
     spans = json.loads(row["timeline"] or '{"car":[],"excused":[]}')
     return Timeline(
@@ -161,9 +165,60 @@ def timeline_from_snapshot(row: Mapping[str, Any]) -> Timeline:
     )
 
 
-def save(connection: Connection, folded: Iterable[Folded]) -> None:
-    """Overwrite the snapshots of `folded`."""
-    write_sessions(connection, [snapshot_of(one) for one in folded])
+def refold(
+    connection: Connection, keys: Collection[SessionKey], now: int
+) -> tuple[list[Folded], dict[SessionKey, Before]]:
+    """Fold `keys`, and those whose end moves with their plug-ins, and save them; also what their snapshots said before."""
+    before = snapshots_before(connection, keys)
+    folded = fold_sessions(connection, keys, now)
+    save(connection, folded, before)
+    if reach := _plug_ins_moved(folded, before):
+        bounded = open_sessions_touched(connection, reach) - set(keys)
+        before |= snapshots_before(connection, bounded)
+        behind = fold_sessions(connection, bounded, now)
+        save(connection, behind, before)
+        folded += behind
+    return folded, before
+
+
+def _plug_ins_moved(
+    folded: Iterable[Folded], before: Mapping[SessionKey, Before]
+) -> dict[tuple[str, str, str | None], tuple[int, int]]:
+    """Where and when plug-ins are not any more, or are now: the stall's session before may end elsewhere."""
+    reach: dict[tuple[str, str, str | None], tuple[int, int]] = {}
+    for one in folded:
+        earlier, timeline = before.get(one.key), one.timeline
+        if earlier is None or earlier.plugged_in_at is None:
+            continue  # a new plug-in is an event, and reaches whoever stands at its stall by itself
+        places = {(earlier.stall, earlier.plugged_in_at), (timeline.stall, timeline.plugged_in_at)}
+        for stall, at in places if len(places) > 1 else ():
+            if at is not None:
+                where = one.key.site_id, one.station_id, stall
+                first, last = reach.get(where, (at, at))
+                reach[where] = min(first, at), max(last, at)
+    return reach
+
+
+def recall(connection: Connection, keys: Collection[SessionKey]) -> list[Folded]:
+    """The sessions as they were folded last, from their snapshots, in sorted order."""
+    if not keys:
+        return []
+    remembered = [
+        Folded(
+            SessionKey(row["site_id"], row["id"]),
+            timeline_from_snapshot(row),
+            row["closed"],
+            row["superseded_at"],
+            row["folded_at"],
+        )
+        for row in snapshots_of(connection, keys)
+    ]
+    return sorted(remembered, key=lambda one: one.key)
+
+
+def save(connection: Connection, folded: Iterable[Folded], known: Collection[SessionKey]) -> None:
+    """Write the snapshots of `folded`; `known` are those that have one already."""
+    write_sessions(connection, [snapshot_of(one) for one in folded], known)
 
 
 def snapshot_of(one: Folded) -> tuple[Any, ...]:

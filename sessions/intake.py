@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select
 
 from sessions.database import bulk_insert
 from sessions.events import MAX_AHEAD_S, SessionEvent, content_digest
-from sessions.folding import Folded, fold_sessions, save
+from sessions.folding import Folded, refold
 from sessions.store import queries
 from sessions.store.queries import FAULT_TYPES, Before, SessionKey
 from sessions.store.tables import conflicts, deployment, stalls, tokens
@@ -119,9 +119,7 @@ def record(
     results, new = _sort_out(connection, uploads, site_of, now, names)
     if new:
         touched = _store(connection, new, now)
-        before = queries.snapshots_before(connection, touched)
-        folded = fold_sessions(connection, touched, now)
-        save(connection, folded)
+        folded, before = refold(connection, touched, now)
         live = frozenset(
             SessionKey(one.site_id, f"{one.event.station}/{one.event.session}")
             for one in new

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Text, and_, exists, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, RowMapping, Text, and_, exists, literal, or_, select, union_all
 
-from sessions.database import UtcSeconds, bulk_insert, for_update, keys_of, overwrite
+from sessions.database import UtcSeconds, bulk_insert, bulk_overwrite, for_update, keys_of
 from sessions.events import Event, EventType
 from sessions.store.tables import conflicts, events, facts, sessions, sites, stations
 
@@ -109,11 +109,13 @@ def contents_of(connection: Connection, names: Sequence[tuple[str, str, str]]) -
 
 
 def insert_events(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    bulk_insert(connection, events, EVENT_COLUMNS, rows)
+    """Append events whose keys were looked up under their stations' locks and are not there."""
+    bulk_insert(connection, events, EVENT_COLUMNS, rows, conflict="")
 
 
-def write_sessions(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    bulk_insert(connection, sessions, SESSION_COLUMNS, rows, conflict=overwrite(("site_id", "id"), SESSION_COLUMNS))
+def write_sessions(connection: Connection, rows: Sequence[tuple[Any, ...]], known: Collection[tuple[str, str]]) -> None:
+    """Write snapshots; `known` are the keys of those that have one."""
+    bulk_overwrite(connection, sessions, SESSION_COLUMNS, rows, known)
 
 
 class Before(NamedTuple):
@@ -124,6 +126,9 @@ class Before(NamedTuple):
     full_since: int | None = None
     until: int | None = None
     closed: bool = False
+    stall: str | None = None
+    superseded_at: int | None = None
+    offset_s: int = 0
 
 
 UNHEARD_OF = Before()
@@ -140,8 +145,20 @@ def snapshots_before(connection: Connection, keys: Collection[SessionKey]) -> di
         sessions.c.full_since,
         sessions.c.until,
         sessions.c.closed,
+        sessions.c.stall,
+        sessions.c.superseded_at,
+        sessions.c.offset_s,
     ).join(wanted, and_(sessions.c.site_id == wanted.c.site_id, sessions.c.id == wanted.c.id))
     return {SessionKey(row[0], row[1]): Before(*row[2:]) for row in connection.execute(statement)}
+
+
+def snapshots_of(connection: Connection, keys: Collection[SessionKey]) -> Sequence[RowMapping]:
+    """The snapshots of those sessions that have one, whole."""
+    wanted = keys_of(connection, "wanted", (("site_id", Text()), ("id", Text())), keys)
+    statement = select(sessions).join(
+        wanted, and_(sessions.c.site_id == wanted.c.site_id, sessions.c.id == wanted.c.id)
+    )
+    return connection.execute(statement).mappings().all()
 
 
 def open_sessions_touched(
@@ -185,7 +202,8 @@ def sessions_after(connection: Connection, faults: Mapping[tuple[str, str, str |
         statement = select(sessions.c.site_id, sessions.c.id).where(
             sessions.c.site_id == site_id,
             sessions.c.station_id == station_id,
-            or_(sessions.c.unplugged_at.is_(None), sessions.c.unplugged_at > at),
+            # One in the very second of the unplug lasts no time there, but decides whether `seq` orders that second.
+            or_(sessions.c.unplugged_at.is_(None), sessions.c.unplugged_at >= at),
         )
         if stall is not None:
             statement = statement.where(sessions.c.stall == stall)
@@ -252,6 +270,36 @@ class Window(NamedTuple):
     plugged_in_at: int
 
 
+def _usable(told: Any) -> ColumnElement[bool]:
+    """Of `events` or an alias of it: neither conflicting nor voided."""
+    return and_(
+        ~exists().where(
+            conflicts.c.site_id == told.c.site_id,
+            conflicts.c.station_id == told.c.station_id,
+            conflicts.c.event_id == told.c.id,
+        ),
+        ~exists().where(
+            facts.c.site_id == told.c.site_id,
+            facts.c.kind == "void",
+            facts.c.session_id.is_(None),
+            facts.c.station_id == told.c.station_id,
+            facts.c.event_id == told.c.id,
+        ),
+    )
+
+
+def _plugged_in_before(plug_in: Any) -> ColumnElement[bool]:
+    """Whether the session of `plug_in` has an earlier one: a second plug-in changes nothing, for nobody."""
+    first = events.alias("first")
+    return exists().where(
+        first.c.site_id == plug_in.c.site_id,
+        first.c.session_id == plug_in.c.session_id,
+        first.c.type == EventType.PLUGGED_IN.value,
+        or_(first.c.at < plug_in.c.at, and_(first.c.at == plug_in.c.at, first.c.id < plug_in.c.id)),
+        _usable(first),
+    )
+
+
 def last_heard(connection: Connection, windows: Sequence[Window]) -> dict[SessionKey, tuple[int, int | None]]:
     """For sessions without an unplug: the last event before the stall's next plug-in, and that plug-in.
 
@@ -269,20 +317,7 @@ def last_heard(connection: Connection, windows: Sequence[Window]) -> dict[Sessio
         ),
         [(w.key.site_id, w.key.id, w.key.station_id, w.stall, w.plugged_in_at) for w in windows],
     )
-    usable = and_(
-        ~exists().where(
-            conflicts.c.site_id == events.c.site_id,
-            conflicts.c.station_id == events.c.station_id,
-            conflicts.c.event_id == events.c.id,
-        ),
-        ~exists().where(
-            facts.c.site_id == events.c.site_id,
-            facts.c.kind == "void",
-            facts.c.session_id.is_(None),
-            facts.c.station_id == events.c.station_id,
-            facts.c.event_id == events.c.id,
-        ),
-    )
+    usable = _usable(events)
     here = and_(events.c.site_id == wanted.c.site_id, events.c.station_id == wanted.c.station_id, usable)
     at_stall = and_(here, events.c.stall == wanted.c.stall)
     next_plug_in = (
@@ -292,6 +327,7 @@ def last_heard(connection: Connection, windows: Sequence[Window]) -> dict[Sessio
             events.c.at > wanted.c.since,
             events.c.type == EventType.PLUGGED_IN.value,
             events.c.session_id != wanted.c.id,
+            ~_plugged_in_before(events),
         )
         .order_by(events.c.at)
         .limit(1)
