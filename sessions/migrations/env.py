@@ -3,12 +3,14 @@
 from alembic import context
 
 from sessions.database import connect, metadata, writing
+from sessions.migrations import one_at_a_time
 
 
 def run() -> None:
     engine = connect(context.config.attributes["url"])
     try:
         with writing(engine) as connection:
+            one_at_a_time(connection)
             context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
             with context.begin_transaction():
                 context.run_migrations()

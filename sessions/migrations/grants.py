@@ -7,6 +7,7 @@ off. So the schema belongs to one role, which migrates, and the servers and work
 
 from sqlalchemy import Connection, text
 
+from sessions.migrations import one_at_a_time
 from sessions.migrations.guards import APPEND_ONLY
 
 READ_ONLY = ("alembic_version", "deployment")
@@ -23,6 +24,7 @@ def grant(connection: Connection, role: str) -> None:
     """
     if connection.dialect.name != "postgresql":
         raise RoleUnusable("SQLite has no roles: leave the role out, and guard the file by the system's own rights")
+    one_at_a_time(connection)
     _check(connection, role)
     quoted = connection.dialect.identifier_preparer.quote_identifier
     schema = quoted(str(connection.execute(text("SELECT current_schema()")).scalar_one()))
