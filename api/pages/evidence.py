@@ -8,7 +8,8 @@ from billing.rating import FeeReport, duration
 from billing.settle import ALL, Charge
 from sessions.events import EventType
 from sessions.folding import Folded
-from sessions.grace import GraceMode
+from sessions.grace import EXCUSED, GraceMode
+from sessions.machine import Judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,8 @@ def arithmetic(report: FeeReport, charge: Charge | None) -> list[Sum]:
 
 def _not_counted(report: FeeReport, seconds: int) -> Iterator[Sum]:
     if seconds:
-        why = sorted(
-            {words.why_excused(span.label) for stay in report.stays for span in stay.spans} - {words.why_excused("")}
-        )
+        labels = {span.label for stay in report.stays for span in stay.spans if span.label.startswith(EXCUSED)}
+        why = sorted(words.why_excused(label) for label in labels)
         yield Sum("Not counted", "; ".join(why), f"-{words.length(seconds)}")
 
 
