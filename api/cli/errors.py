@@ -91,6 +91,7 @@ def _meanings() -> Mapping[type[BaseException], tuple[Words, Exit]]:
     from api.imports import SeveralSellers, TariffAlreadyAssigned, UnreadableFile
     from billing import assignments, decisions, owners, tariffs
     from sessions import sites, writer
+    from sessions.migrations.grants import RoleUnusable
 
     listed: Words = lambda error: f"there is no {error.kind} {error.id}: see `{PROGRAM} {_lister(error.kind)}`"  # noqa: E731
     plain: Words = str
@@ -130,6 +131,7 @@ def _meanings() -> Mapping[type[BaseException], tuple[Words, Exit]]:
             Exit.USAGE,
         ),
         UnreadableFile: (plain, Exit.USAGE),
+        RoleUnusable: (plain, Exit.USAGE),
         decisions.ReasonMissing: (plain, Exit.USAGE),
         decisions.EmptyInterval: (lambda _: "--to must be later than --from", Exit.USAGE),
         decisions.AmountTooSmall: (lambda _: "an amount waived is above zero", Exit.USAGE),

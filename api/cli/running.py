@@ -93,8 +93,18 @@ def worker(database: Database = None) -> None:
 
 
 @app.command()
-def migrate(database: Database = None, as_json: AsJson = False) -> None:
+def migrate(
+    grant_to: Annotated[
+        str | None, typer.Option("--grant-to", metavar="ROLE", help="The PostgreSQL role that the product runs as.")
+    ] = None,
+    database: Database = None,
+    as_json: AsJson = False,
+) -> None:
     """Bring the database to the newest schema; safe at any time. IDLEFEE_MIGRATION_URL may name a stronger role."""
+    if grant_to is not None:
+        from api.wiring import bring_up_to_date
+
+        bring_up_to_date(settings_for(database), grant_to)
     with opened(database, create=True) as idlefee:
         from sqlalchemy import text
 

@@ -26,7 +26,7 @@ def test_help_does_not_wait_for_the_database_driver() -> None:
 
 EVERY_COMMAND = [
     *("serve", "demo", "worker", "migrate", "import", "explain", "find"),
-    *("waive", "excuse", "out-of-service", "void", "claim"),
+    *("waive", "excuse", "out-of-service", "void", "claim", "verify", "rerate"),
     *(f"{thing} {verb}" for thing in ("seller", "site", "station", "stall", "owner", "token", "vehicle", "access")
       for verb in ("add", "list")),
     *("access revoke", "review list", "review release", "review reject", "jobs list", "jobs revive"),
@@ -111,3 +111,8 @@ def test_the_environment_names_the_database_and_an_option_goes_before_it(
     assert run("site", "list", "--json", "--database", other).json == []
     assert run("--database", other, "site", "list", "--json").json == []
     assert [site["site"] for site in run("site", "list", "--json").json] == ["mill"]
+
+
+def test_a_role_that_cannot_be_kept_from_anything_is_refused(sqlite_url: str) -> None:
+    ran = run("migrate", "--grant-to", "app", "--database", sqlite_url)
+    assert (ran.code, "SQLite has no roles" in ran.err, ran.err.count("\n")) == (2, True, 1)
