@@ -4,7 +4,21 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api import health, problems, stations, uploads
+from api import (
+    accounts,
+    finance,
+    health,
+    operators,
+    owners,
+    problems,
+    sites,
+    stations,
+    support,
+    tariffs,
+    uploads,
+)
+from api.answers import ProblemDocument
+from api.gate import Gate
 from api.wiring import Idlefee
 
 DESCRIPTION = """Station events in, an explained idle fee on the owner's account out.
@@ -13,7 +27,10 @@ Send the events late, twice or shuffled: the bill is the same. Times are RFC 333
 minor units. Errors are RFC 9457 problem documents with a stable `code`."""
 
 
-def create_app(idlefee: Idlefee) -> uploads.Uploads:
+ROUTERS = (health, stations, support, accounts, owners, operators, sites, tariffs, finance)
+
+
+def create_app(idlefee: Idlefee) -> Gate:
     """The ASGI application of a running engine."""
     app = FastAPI(
         title="idlefee",
@@ -25,19 +42,20 @@ def create_app(idlefee: Idlefee) -> uploads.Uploads:
     )
     app.state.idlefee = idlefee
     problems.install(app)
-    app.include_router(health.router)
-    app.include_router(stations.router)
-    _describe_uploads(app)
-    return uploads.Uploads(app, idlefee)
+    for room in ROUTERS:
+        app.include_router(room.router)
+    _describe(app)
+    return Gate(uploads.Uploads(app, idlefee))
 
 
-def _describe_uploads(app: FastAPI) -> None:
-    """The upload door stands before FastAPI, so its description is added by hand."""
+def _describe(app: FastAPI) -> None:
+    """What FastAPI cannot know: the upload door, which stands before it, and the form of every problem."""
     generated = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = generated()
         document["paths"].setdefault(uploads.PATH, uploads.openapi())
+        document["components"]["schemas"].setdefault("ProblemDocument", ProblemDocument.model_json_schema())
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -8,11 +8,13 @@ from sqlalchemy import Connection
 
 from api.answers import Change, Posted, changes_of, posted_of
 from api.wiring import Idlefee
+from billing.decisions import session_key
 from billing.settle import Settlement, charges_of
 from sessions.facts import AlreadyRecorded
 from sessions.store.queries import SessionKey
 
 Decision = Callable[[Connection, int], list[Settlement]]
+DecisionOnOne = Callable[[Connection, SessionKey, int], list[Settlement]]
 
 
 class Decided(BaseModel):
@@ -35,10 +37,11 @@ def decide(idlefee: Idlefee, decision: Decision) -> Decided:
         return _decided(connection, decision, idlefee.clock.now())
 
 
-def decide_one(idlefee: Idlefee, key: Callable[[Connection], SessionKey], decision: Decision) -> DecidedOne:
+def decide_one(idlefee: Idlefee, session_id: str, decision: DecisionOnOne) -> DecidedOne:
+    """The same about one session. Raises `Unknown`."""
     with idlefee.writing() as connection:
-        about = key(connection)
-        done = _decided(connection, decision, idlefee.clock.now())
+        about = session_key(connection, session_id)
+        done = _decided(connection, lambda c, now: decision(c, about, now), idlefee.clock.now())
         charge = charges_of(connection, [about]).get(about)
         return DecidedOne(**dict(done), posted=None if charge is None else posted_of(charge))
 

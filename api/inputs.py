@@ -13,16 +13,14 @@ from api.guard import Anyone
 from sessions.events import rfc3339
 from sessions.events.wire import Stamp
 
-__all__ = ["Stamp"]  # a moment in a body: RFC 3339 with its offset, read as UTC seconds
-
 _ID = r"^[A-Za-z0-9._:-]{1,64}$"
-_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 
 Id = Annotated[str, StringConstraints(pattern=_ID)]
 """Of a seller, a site, a station, an owner: as `sessions.sites` names them."""
 
-Text64 = Annotated[str, StringConstraints(max_length=64, pattern=_PRINTABLE)]
-Text128 = Annotated[str, StringConstraints(max_length=128, pattern=_PRINTABLE)]
+Text64 = Annotated[str, StringConstraints(max_length=64, pattern=PRINTABLE)]
+Text128 = Annotated[str, StringConstraints(max_length=128, pattern=PRINTABLE)]
 Reason = Annotated[
     str,
     StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"),

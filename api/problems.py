@@ -4,9 +4,10 @@ The one table from the domain's errors to what a door answers. The domain knows 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -16,11 +17,14 @@ from starlette.exceptions import HTTPException
 from billing.assignments import AlreadyAssigned, BackDated, TariffUnknown
 from billing.decisions import AmountTooSmall, EmptyInterval, NothingToDecide, ReasonMissing
 from billing.owners import OwnerUnknown, TokenTaken
-from billing.tariffs import TariffFaults
+from billing.tariffs import TariffFaults, UnknownPreset
 from sessions.database import is_outage
 from sessions.events import UnusableUpload
+from sessions.facts import KeyReused
 from sessions.sites import BadName, NameTaken, Unknown
 from sessions.writer import Unavailable
+
+log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
@@ -73,11 +77,13 @@ def not_found(what: str) -> Problem:
 
 
 def unavailable(reason: str) -> Problem:
+    """`reason` is for the log: it may name hosts and users, which are nobody's business outside."""
+    log.warning("unavailable", reason=reason)
     return Problem(
         503,
         "unavailable",
         "The database cannot commit now",
-        f"Nothing of this request was acknowledged; send it again. ({reason})",
+        f"Nothing of this request was acknowledged: send it again in {RETRY_AFTER_S} seconds.",
         headers={"Retry-After": str(RETRY_AFTER_S)},
     )
 
@@ -93,12 +99,14 @@ _MEANING: dict[type[Exception], tuple[int, str, str]] = {
     BackDated: (422, "back_dated", "A later assignment may not begin before now; the past changes by a re-rate"),
     BadName: (422, "bad_name", "This cannot be a name here"),
     EmptyInterval: (422, "empty_interval", "An interval ends after it begins"),
+    KeyReused: (409, "key_reused", "The Idempotency-Key was used before with another content"),
     NameTaken: (409, "name_taken", "That name is taken"),
     NothingToDecide: (409, "nothing_to_decide", "Nothing of this session waits in review"),
     OwnerUnknown: (404, "not_found", "No such owner"),
     ReasonMissing: (422, "reason_missing", "A decision states its reason"),
     TariffUnknown: (404, "not_found", "No such tariff"),
     TokenTaken: (409, "token_taken", "The token stands for somebody in that time"),
+    UnknownPreset: (404, "not_found", "No such preset"),
     Unknown: (404, "not_found", "It does not exist, or this key may not see it"),
     UnusableUpload: (400, "unusable_upload", "The upload cannot be read"),
 }
@@ -124,6 +132,51 @@ def problem_of(error: Exception) -> Problem | None:
     return None if meaning is None else Problem(*meaning, str(error))
 
 
+# What the framework refuses by itself: code, and what to change.
+_HTTP = {
+    400: ("unreadable_body", "Send JSON in UTF-8, nested no deeper and with no longer numbers than anybody needs."),
+    404: ("not_found", "No door is here: /openapi.json lists them all."),
+    405: ("method_not_allowed", "The door is here, but not for this method: see `Allow` and /openapi.json."),
+    413: ("too_large", "Send less at once."),
+}
+_SENTENCES = {"missing": "is missing", "extra_forbidden": "is no field here: leave it out"}
+MOST_FAULTS_NAMED = 50
+
+
+def _invalid(request: Request, error: RequestValidationError) -> Problem:
+    """What is wrong with a request, all of it at once; a body that is no JSON at all is told apart."""
+    found = error.errors()
+    sent_as = request.headers.get("content-type", "")
+    if any(one["loc"] == ("body",) for one in found) and not _is_json(sent_as):
+        return unsupported("Send the body as JSON, with Content-Type: application/json.")
+    if any(one["type"] == "json_invalid" for one in found):
+        at = found[0]["loc"][-1]
+        why = found[0].get("ctx", {}).get("error", "")
+        return Problem(400, "not_json", "The body is not JSON", f"At character {at}: {why}")
+    faults = [{"where": _where(one["loc"]), "what": _what(one)} for one in found[:MOST_FAULTS_NAMED]]
+    detail = "; ".join(f"{fault['where']}: {fault['what']}" for fault in faults)
+    return Problem(422, "invalid_request", "The request has faults", detail, faults=faults)
+
+
+def unsupported(detail: str) -> Problem:
+    return Problem(415, "unsupported_media_type", "The body is of another type than this door takes", detail)
+
+
+def _is_json(content_type: str) -> bool:
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))
+
+
+def _where(place: Sequence[Any]) -> str:
+    """The field at fault; names that a client made up are cut, and stay one line."""
+    return ".".join(str(part)[:64] for part in place).encode("unicode_escape").decode("ascii")
+
+
+def _what(error: Mapping[str, Any]) -> str:
+    sentence = _SENTENCES.get(error["type"])
+    return sentence or error["msg"].replace("Input should", "must").replace("String should", "must")
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of `app` with a problem document, and never with a stack trace."""
 
@@ -133,17 +186,15 @@ def install(app: FastAPI) -> None:
             raise error
         return problem.response()
 
-    async def malformed(_request: Request, error: Exception) -> Response:
+    async def malformed(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - narrows the type FastAPI promises
-        faults = [{"where": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
-        detail = "; ".join(f"{fault['where']}: {fault['what']}" for fault in faults)
-        return Problem(422, "invalid_request", "The request has faults", detail, faults=faults).response()
+        return _invalid(request, error).response()
 
     async def http(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - narrows the type Starlette promises
-        code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(error.status_code, "http_error")
         headers = dict(error.headers or {})
-        return Problem(error.status_code, code, str(error.detail), headers=headers).response()
+        code, detail = _HTTP.get(error.status_code, ("http_error", ""))
+        return Problem(error.status_code, code, str(error.detail), detail, headers=headers).response()
 
     async def unforeseen(_request: Request, _error: Exception) -> Response:
         detail = "The cause is in the server's log. Nothing was changed by this request."

@@ -6,26 +6,21 @@ when the upload itself is unusable; 503 with Retry-After when the database canno
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
 
 import structlog
 
 from api.access.keys import Principal, Remembered, Role, authenticate
-from api.problems import MEDIA_TYPE, Problem, forbidden, problem_of, unauthorised
+from api.gate import App, Receive, Scope, Send, answer
+from api.problems import MEDIA_TYPE, Problem, forbidden, problem_of, unauthorised, unsupported
 from api.wiring import Idlefee
 from sessions.events import EventFault, SessionEvent, json_schema, parse_batch
 from sessions.intake import EventResult, Status, Upload
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 PATH = "/v1/events"
 SPEAKERS = (Role.STATION, Role.OPERATOR)  # an operator may post for any station: a gateway, a repair
+READ_AS_JSON = ("", "text/plain", "application/octet-stream", "application/x-www-form-urlencoded")
 log = structlog.get_logger()
 
 
@@ -49,14 +44,12 @@ class Uploads:
                 log.exception("upload failed")
                 problem = Problem(500, "internal_error", "Something went wrong here", "Nothing was acknowledged.")
             status, headers, body, media_type = problem.status, problem.headers, problem.body(), MEDIA_TYPE
-        lines = [(b"content-type", media_type.encode()), (b"content-length", str(len(body)).encode())]
-        lines += [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": status, "headers": lines})
-        await send({"type": "http.response.body", "body": body})
+        await answer(send, status, headers, body, media_type)
 
     async def _answer(self, scope: Scope, receive: Receive) -> bytes:
         headers = dict(scope["headers"])
         principal = await self._principal(headers)
+        _refuse_other_types(headers.get(b"content-type", b""))
         raw = await _body(headers, receive, self._idlefee.settings.largest_upload_bytes)
         items = parse_batch(raw)
         upload = Upload(
@@ -84,6 +77,13 @@ class Uploads:
     def _authenticate(self, key: str) -> Principal | None:
         with self._idlefee.reading() as connection:
             return authenticate(connection, key, self._idlefee.clock.now())
+
+
+def _refuse_other_types(content_type: bytes) -> None:
+    """JSON and NDJSON pass, and what tools say by themselves when nobody told them a type."""
+    media_type = content_type.decode("latin-1").partition(";")[0].strip().lower()
+    if media_type not in READ_AS_JSON and not media_type.endswith(("json", "jsonl")):
+        raise unsupported("Send events as application/json, or one a line as application/x-ndjson.")
 
 
 async def _body(headers: dict[bytes, bytes], receive: Receive, most: int) -> bytes:
@@ -139,12 +139,13 @@ def openapi() -> dict[str, Any]:
         },
     }
     answer = {"type": "object", "required": ["results"], "properties": {"results": {"type": "array", "items": result}}}
-    problem = {"content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}
+    problem = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}}
     codes = {
         "400": "cannot be read",
         "401": "no valid key",
         "403": "not a station's key",
         "413": "too large, or too many events",
+        "415": "another type than JSON",
         "503": "the database cannot commit: send it again after Retry-After seconds",
     }
     return {

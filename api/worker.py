@@ -16,7 +16,7 @@ import structlog
 
 from api.channels import channels_of
 from api.wiring import Idlefee
-from billing import jobs, timers
+from billing import jobs, orders, timers
 from billing.jobs import Job, Lease
 from billing.notices import Channel, Notices
 from sessions.database import is_outage
@@ -46,6 +46,7 @@ def steps_over(channels: Sequence[Channel], link: str | None) -> dict[str, Step]
         "correction": Step(notices.correction, at_once=100),
         "time_out": Step(timers.time_out, at_once=300),
         "finalise": Step(timers.finalise, at_once=300),
+        orders.STEP: Step(orders.take_over, at_once=1),
     }
 
 
@@ -78,7 +79,7 @@ class Worker:
             try:
                 idle_s = 0.0 if self._round() else LOOK_EVERY_S
             except Exception as error:  # the thread lives on: what is due stays due
-                log.warning("worker waits", error=str(error), exc_info=not is_outage(error))
+                log.warning("worker waits", error=str(error), exc_info=None if is_outage(error) else error)
                 idle_s = OUTAGE_S
             self._stopping.wait(idle_s)
         log.info("worker stopped", worker=self.name)
@@ -126,8 +127,10 @@ class Worker:
         reason = f"{type(error).__name__}: {error}"
         with self._app.writing() as connection:
             parked = jobs.fail(connection, self.name, job, reason, self._app.clock.now())
-        say = log.error if parked else log.warning
-        say("step parked" if parked else "step failed", job=job.key, error=reason, exc_info=not is_outage(error))
+        if parked:
+            log.error("step parked until a person looks", job=job.key, error=reason, exc_info=error)
+        else:
+            log.warning("step failed, it is tried again", job=job.key, error=reason)
 
 
 @contextmanager

@@ -8,11 +8,11 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, tuple_, update
 
 from billing.store.tables import tariff_assignments, tariffs
 from billing.tariffs import Tariff, preset, preset_names, tariff_from_json, tariff_to_json
-from sessions.database import bulk_insert
+from sessions.database import bulk_insert, may_write
 from sessions.facts import Fact, Kind, site_facts
 from sessions.store.tables import sites
 
@@ -92,6 +92,35 @@ def latest(connection: Connection, name: str) -> Tariff:
     if version is None:
         raise TariffUnknown(name)
     return tariff_version(connection, VersionRef(name, version))
+
+
+class VersionRow(NamedTuple):
+    """When a version was recorded, and by whom."""
+
+    name: str
+    version: int
+    recorded_at: int
+    author: str
+
+
+_VERSION_ROW = (tariffs.c.name, tariffs.c.version, tariffs.c.recorded_at, tariffs.c.author)
+
+
+def tariffs_after(connection: Connection, after: str, most: int) -> list[VersionRow]:
+    """The newest version of each name behind `after`, in the order of the names."""
+    newest = select(tariffs.c.name, func.max(tariffs.c.version)).where(tariffs.c.name > after).group_by(tariffs.c.name)
+    versions = tuple_(tariffs.c.name, tariffs.c.version).in_(newest.order_by(tariffs.c.name).limit(most))
+    statement = select(*_VERSION_ROW).where(versions).order_by(tariffs.c.name)
+    return [VersionRow(*row) for row in connection.execute(statement)]
+
+
+def versions_of(connection: Connection, name: str) -> list[VersionRow]:
+    """The history of a name, newest first. Raises `TariffUnknown`."""
+    statement = select(*_VERSION_ROW).where(tariffs.c.name == name).order_by(tariffs.c.version.desc())
+    found = [VersionRow(*row) for row in connection.execute(statement)]
+    if not found:
+        raise TariffUnknown(name)
+    return found
 
 
 def assign(
@@ -183,13 +212,14 @@ def pinned(assigned: Sequence[Assignment], orders: Sequence[Fact], plugged_in_at
 
 def _assign_default(connection: Connection, site_id: str, now: int) -> Assignment:
     """A site nobody gave a tariff bills by `standard`: written down when it first matters, so that it cannot change
-    later.
+    later. Who only reads is answered the same, and leaves the writing to the first settlement.
     """
     default = latest(connection, DEFAULT_TARIFF)
-    bulk_insert(
-        connection,
-        tariff_assignments,
-        ("site_id", "valid_from", "tariff", "tariff_version", "recorded_at", "author", "reason"),
-        [(site_id, 0, default.name, default.version, now, "default", "no tariff was assigned")],
-    )
+    if may_write(connection):
+        bulk_insert(
+            connection,
+            tariff_assignments,
+            ("site_id", "valid_from", "tariff", "tariff_version", "recorded_at", "author", "reason"),
+            [(site_id, 0, default.name, default.version, now, "default", "no tariff was assigned")],
+        )
     return Assignment(0, VersionRef(default.name, default.version))

@@ -14,11 +14,20 @@ from billing.assignments import latest, price_by_occupancy
 from billing.engine import Cause, resettle
 from billing.owners import owner, sessions_of_token
 from billing.settle import Charge, Settlement, charges_of
-from sessions.facts import FOREVER, Fact, Kind, record_facts, refuse_replay, sessions_overlapping
+from sessions.facts import (
+    FOREVER,
+    Fact,
+    Kind,
+    lock_site,
+    record_facts,
+    recorded_under,
+    refuse_replay,
+    sessions_overlapping,
+)
 from sessions.intake import touched_by_event
 from sessions.sites import Unknown, site, site_of_station
 from sessions.store.queries import SessionKey
-from sessions.store.tables import events, sessions, stalls
+from sessions.store.tables import events, sessions, sites, stalls
 
 
 class ReasonMissing(ValueError):
@@ -124,7 +133,7 @@ def void_event(
         kind=Kind.VOID,
         author=author,
         reason=_reason(reason),
-        key=f"void:{station_id}:{event_id}",
+        key=_void_key(station_id, event_id),
         station_id=station_id,
         event_id=event_id,
     )
@@ -132,6 +141,15 @@ def void_event(
         return []
     keys = touched_by_event(connection, site_id, station_id, event_id)
     return resettle(connection, keys, now, Cause(f"event voided: {reason}", f"void:{station_id}:{event_id}"))
+
+
+def voided(connection: Connection, station_id: str, event_id: str) -> Fact | None:
+    """The decision by which the event counts for nothing, if there is one. Raises `Unknown` station."""
+    return recorded_under(connection, site_of_station(connection, station_id), _void_key(station_id, event_id))
+
+
+def _void_key(station_id: str, event_id: str) -> str:
+    return f"void:{station_id}:{event_id}"
 
 
 def waive(
@@ -221,6 +239,17 @@ def order_rerate(
         for site_id in sorted(site_ids):
             price_by_occupancy(connection, site_id)
     return recorded
+
+
+def stall_added(connection: Connection, station_id: str, in_service_from: int | None, now: int) -> list[Settlement]:
+    """A stall more in service: fees that depend on how full its site was since then are settled again."""
+    site_id = site_of_station(connection, station_id)
+    lock_site(connection, site_id)
+    shared = select(sites.c.priced_by_occupancy).where(sites.c.id == site_id)
+    if not connection.execute(shared).scalar():
+        return []
+    keys = sessions_overlapping(connection, site_id, in_service_from or 0, FOREVER)
+    return resettle(connection, keys, now, Cause("a stall was added", f"stall:{station_id}:{now}"))
 
 
 def token_given(

@@ -126,6 +126,11 @@ class Turn:
         self._postponed.add(job.key)
         _change(self.connection, [job], due_at=due_at, attempts=0, leased_by=None, leased_until=None, last_error=None)
 
+    def go_on(self, job: Job, due_at: int, body: Mapping[str, Any]) -> None:
+        """The step did a part: it comes again for the rest, as `body` tells."""
+        self.postpone(job, due_at)
+        _change(self.connection, [job], body=_compact(body))
+
     def groups(self) -> list[list[Job]]:
         """The steps by `together`, each group whole: others that wait under its name are taken along, whoever leased
         them.

@@ -4,19 +4,19 @@ The order is a fact, so the work converges however often it is begun: a step of 
 outlives the process that was doing it and is done by a worker.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, Engine, delete, func, select
+from sqlalchemy import Connection, Engine, delete, select
 
 from billing.engine import Cause, resettle
-from billing.jobs import Job, schedule
+from billing.jobs import Job, Lease, schedule
 from billing.settle import Settlement
 from billing.store.tables import jobs
 from sessions.clock import Clock
 from sessions.database import reading, writing
-from sessions.facts import FOREVER, Fact
-from sessions.store.queries import SessionKey
+from sessions.facts import FOREVER, Fact, fact_numbered
+from sessions.store.queries import SessionKey, lock_stations
 from sessions.store.tables import sessions
 
 SESSIONS_A_TRANSACTION = 500
@@ -55,48 +55,48 @@ def carry_out(engine: Engine, clock: Clock, orders: Sequence[Fact]) -> Outcome:
     """Settle again what the orders cover. Stopped half-way, it may be begun again."""
     outcome = Outcome()
     for order in orders:
-        for keys in _covered(engine, order):
+        after = ""
+        while keys := _covered(engine, order, after):
             with writing(engine) as connection:
                 outcome.add(resettle(connection, keys, clock.now(), _cause(order)))
             outcome.sessions += len(keys)
+            after = keys[-1].id
         with writing(engine) as connection:
             connection.execute(delete(jobs).where(jobs.c.key == _step(order, 0).key))
     return outcome
 
 
-def covered(connection: Connection, site_ids: Sequence[str], starts_at: int, ends_at: int | None) -> int:
-    """How many sessions of these sites an order for [starts_at, ends_at) would look at."""
-    begins = sessions.c.plugged_in_at + sessions.c.offset_s
-    statement = select(func.count()).where(
-        sessions.c.site_id.in_(site_ids), begins >= starts_at, begins < (FOREVER if ends_at is None else ends_at)
-    )
-    return int(connection.execute(statement).scalar_one())
+def take_over(lease: Lease) -> None:
+    """A worker's step: as many sessions as one transaction takes, then the same step again for those behind."""
+    (job,) = lease.jobs
+    with reading(lease.engine) as connection:
+        order = fact_numbered(connection, job.body["site_id"], job.body["n"])
+    keys = _covered(lease.engine, order, job.body["after"])
+    with lease.transaction(lambda connection: lock_stations(connection, {key.station_id for key in keys})) as turn:
+        if keys and turn.jobs:
+            resettle(turn.connection, keys, turn.now, _cause(order))
+            turn.go_on(job, turn.now, {**job.body, "after": keys[-1].id})
 
 
-def _covered(engine: Engine, order: Fact) -> Iterator[list[SessionKey]]:
-    """The sessions plugged in while the order holds, in the order of their ids, a transaction's worth at a time."""
+def _covered(engine: Engine, order: Fact, after: str) -> list[SessionKey]:
+    """The next sessions that were plugged in while the order holds, in the order of their ids."""
     begins = sessions.c.plugged_in_at + sessions.c.offset_s
     ends_at = FOREVER if order.ends_at is None else order.ends_at
-    statement = (
-        select(sessions.c.site_id, sessions.c.id)
-        .where(sessions.c.site_id == order.site_id, begins >= (order.starts_at or 0), begins < ends_at)
-        .order_by(sessions.c.id)
-        .limit(SESSIONS_A_TRANSACTION)
+    statement = select(sessions.c.site_id, sessions.c.id).where(
+        sessions.c.site_id == order.site_id,
+        sessions.c.id > after,
+        begins >= (order.starts_at or 0),
+        begins < ends_at,
     )
-    after = ""
-    while True:
-        with reading(engine) as connection:
-            keys = [SessionKey(*row) for row in connection.execute(statement.where(sessions.c.id > after))]
-        if not keys:
-            return
-        yield keys
-        after = keys[-1].id
+    with reading(engine) as connection:
+        found = connection.execute(statement.order_by(sessions.c.id).limit(SESSIONS_A_TRANSACTION))
+        return [SessionKey(*row) for row in found]
 
 
 def _step(order: Fact, due_at: int) -> Job:
-    body = {"site_id": order.site_id, "n": order.n}
+    body = {"site_id": order.site_id, "n": order.n, "after": ""}
     return Job(key=f"{STEP}:{order.site_id}:{order.n}", kind=STEP, due_at=due_at, body=body, site_id=order.site_id)
 
 
 def _cause(order: Fact) -> Cause:
-    return Cause(f"re-rated to {order.tariff}: {order.reason}", f"{STEP}:{order.n}")
+    return Cause(f"re-rated to {order.tariff}: {order.reason}", f"{STEP}:{order.site_id}:{order.n}")

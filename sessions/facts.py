@@ -142,6 +142,17 @@ def _asked(fact: Fact) -> Fact:
     return replace(fact, amount_minor=amount_minor, tariff_version=None, n=0, recorded_at=0)
 
 
+def recorded_under(connection: Connection, site_id: str, key: str) -> Fact | None:
+    """What was recorded at a site under a key."""
+    row = connection.execute(select(facts).where(facts.c.site_id == site_id, facts.c.key == key)).mappings().first()
+    return None if row is None else _fact(row)
+
+
+def fact_numbered(connection: Connection, site_id: str, n: int) -> Fact:
+    """The fact of that number, which must exist."""
+    return _fact(connection.execute(select(facts).where(facts.c.site_id == site_id, facts.c.n == n)).mappings().one())
+
+
 def lock_site(connection: Connection, site_id: str) -> None:
     """What is decided about one site is decided by one transaction at a time."""
     connection.execute(for_update(connection, select(sites.c.id).where(sites.c.id == site_id)))

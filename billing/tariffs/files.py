@@ -35,12 +35,14 @@ class UnknownPreset(Exception):
 def load_tariff(text: str) -> Tariff:
     """A tariff from TOML. Raises TariffFaults."""
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as fault:
+        # Through JSON, because strict validation then takes lists for tuples and still no string for a number.
+        # No field is a date, and a date must not pass for a string either: as a list it is a fault anywhere.
+        content = json.dumps(tomllib.loads(text), default=lambda date: [str(date)])
+    except RecursionError:
+        raise TariffFaults([("file", "is nested too deep")]) from None
+    except ValueError as fault:  # no TOML, or a number of thousands of digits
         raise TariffFaults([("file", f"is not TOML: {fault}")]) from None
-    # Through JSON, because strict validation then takes lists for tuples and still no string for a number.
-    # No field is a date, and a date must not pass for a string either: as a list it is a fault anywhere.
-    return tariff_from_json(json.dumps(content, default=lambda date: [str(date)]))
+    return tariff_from_json(content)
 
 
 def tariff_from_json(text: str | bytes) -> Tariff:

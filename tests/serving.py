@@ -1,0 +1,41 @@
+"""The product served for real, in a thread of the test: an address on loopback, requests over a socket. No tests here."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from api.app import create_app
+from api.server import address_of, listen
+from api.wiring import Idlefee
+
+STARTED_WITHIN_S = 20
+
+
+class _Server(uvicorn.Server):
+    """Tells when it takes requests."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[object] | None = None) -> None:
+        await super().startup(sockets)  # type: ignore[arg-type]
+        self.ready.set()
+
+
+@contextmanager
+def served(app: Idlefee) -> Iterator[str]:
+    """The address of `app`'s doors while the block runs."""
+    server = _Server(uvicorn.Config(create_app(app), log_level="critical", access_log=False, lifespan="off"))
+    with listen("127.0.0.1", 0) as bound:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="served")
+        thread.start()
+        try:
+            if not server.ready.wait(STARTED_WITHIN_S):
+                raise TimeoutError("the server did not start")
+            yield address_of(bound)
+        finally:
+            server.should_exit = True
+            thread.join()
