@@ -19,6 +19,7 @@ from api import (
 )
 from api.answers import ProblemDocument
 from api.gate import Gate
+from api.pages import assembly
 from api.wiring import Idlefee
 
 DESCRIPTION = """Station events in, an explained idle fee on the owner's account out.
@@ -44,6 +45,7 @@ def create_app(idlefee: Idlefee) -> Gate:
     problems.install(app)
     for room in ROUTERS:
         app.include_router(room.router)
+    assembly.install(app, idlefee)
     _describe(app)
     return Gate(uploads.Uploads(app, idlefee))
 

@@ -11,17 +11,17 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import Connection
 
-from api.access.keys import Role
 from api.guard import Engine
 from api.pages.errors import PageRoute, nothing_here
 from api.pages.views import session_path
 from api.pages.visitors import AnOperator, Form, SentForm, SupportOrFinance, Visitor, operator
 from api.problems import Problem
+from api.support import within_limit
 from api.wiring import Idlefee
 from billing import decisions
 from billing.jobs import revive
 from billing.money import minor_digits
-from billing.settle import ALL, Charge, charges_of
+from billing.settle import charges_of
 from sessions.facts import AlreadyRecorded
 from sessions.sites import Site, site
 
@@ -40,20 +40,11 @@ def waive(idlefee: Engine, visitor: SupportOrFinance, form: SentForm) -> Respons
         if charge is None:
             raise Problem(409, "nothing_to_decide", "This session has no fee yet", "Waive it once the car has left.")
         amount_minor = None if not form["amount"] else _amount_minor(form["amount"], charge.currency)
-        if visitor.role is Role.SUPPORT:
-            _within_limit(charge, amount_minor, idlefee.settings.support_waives_up_to_minor)
         decisions.waive(connection, key, amount_minor, now=now, **given)
+        if visitor.principal is not None:
+            within_limit(connection, key, visitor.principal, idlefee.settings.support_waives_up_to_minor)
 
     return _decided(idlefee, visitor, form, decide, session_path(form["session"]))
-
-
-def _within_limit(charge: Charge, amount_minor: int | None, limit_minor: int) -> None:
-    """Waivers add up, so the limit is on what is waived in all."""
-    before_minor = charge.waived_minor or 0
-    asked_minor = charge.allowed_minor if amount_minor is None else before_minor + amount_minor
-    if before_minor != ALL and asked_minor > limit_minor:
-        detail = "It is above what support waives by itself. Ask finance, who can waive it on this page."
-        raise Problem(403, "above_limit", "The fee was not waived", detail)
 
 
 @router.post("/decide/review")

@@ -21,12 +21,14 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute, dependencies=
 
 
 def find(connection: Connection, names: TokenNames, text: str) -> list[SessionKey]:
-    """The newest sessions of a token, of a plate's owner, or of this name; what was meant is found by what there is."""
+    """The newest sessions of a token, a plate's owner, an owner or of this name: what was meant is what is found."""
     found = queries.sessions_named(connection, text) + queries.sessions_of_token(connection, names.surrogate(text))
     if plate := words.plate(text):
         for owner_id in queries.owners_of_plate(connection, plate):
             rows = sessions_after(connection, Wanted(owner_id=owner_id), None, ROWS_A_PAGE)
             found += [row.key for row in rows]
+    if text in queries.owners_by_id(connection, [text]):
+        found += [row.key for row in sessions_after(connection, Wanted(owner_id=text), None, ROWS_A_PAGE)]
     return list(dict.fromkeys(found))[:ROWS_A_PAGE]
 
 
