@@ -6,6 +6,7 @@ Used by the intake after every batch, by operators' facts, by `verify` and by th
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping
@@ -156,8 +157,8 @@ def timeline_from_snapshot(row: Mapping[str, Any] | RowMapping) -> Timeline:
         until=row["until"],
         stall=row["stall"],
         token=row["token_id"],
-        car=tuple(Span(*span) for span in spans["car"]),
-        excused=tuple(Span(*span) for span in spans["excused"]),
+        car=tuple(starmap(Span, spans["car"])),
+        excused=tuple(starmap(Span, spans["excused"])),
         judged=(),
         review=tuple(row["review"].split()) if row["review"] else (),
         offset_s=row["offset_s"],
@@ -168,7 +169,7 @@ def timeline_from_snapshot(row: Mapping[str, Any] | RowMapping) -> Timeline:
 def refold(
     connection: Connection, keys: Collection[SessionKey], now: int
 ) -> tuple[list[Folded], dict[SessionKey, Before]]:
-    """Fold `keys`, and those whose end moves with their plug-ins, and save them; also what their snapshots said before."""
+    """Fold `keys` and those whose end moves with their plug-ins, and save them; also what the snapshots said before."""
     before = snapshots_before(connection, keys)
     folded = fold_sessions(connection, keys, now)
     save(connection, folded, before)

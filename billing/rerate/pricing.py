@@ -16,6 +16,7 @@ from billing.settle import excuses_upon, notice_accepted_at, occupancy_window
 from billing.store.tables import charges
 from sessions.facts import Kind, facts_of, site_facts
 from sessions.folding import Folded, timeline_from_snapshot
+from sessions.machine import Timeline
 from sessions.sites import all_sites, occupancy, through
 from sessions.store.parts import Part
 from sessions.store.queries import SessionKey
@@ -65,17 +66,19 @@ class Pricer:
 
     def _add(self, costs: Costs, rows: Sequence[RowMapping]) -> None:
         tariff = self._question.tariff
-        folded = [_folded(row) for row in rows]
-        for row, one, context in zip(rows, folded, self._contexts(folded), strict=True):
-            new_minor = fee_of(one.timeline, tariff, context)
-            costs[one.key.site_id].add(row["computed_minor"] or 0, row["currency"] or "", new_minor, tariff.currency)
+        timelines = list(map(timeline_from_snapshot, rows))
+        for row, timeline, context in zip(rows, timelines, self._contexts(rows, timelines), strict=True):
+            new_minor = fee_of(timeline, tariff, context)
+            costs[row["site_id"]].add(row["computed_minor"] or 0, row["currency"] or "", new_minor, tariff.currency)
 
-    def _contexts(self, folded: Sequence[Folded]) -> list[Context]:
+    def _contexts(self, rows: Sequence[RowMapping], timelines: Sequence[Timeline]) -> list[Context]:
         """What each bill needs beside its timeline; for most sessions it is their site's time zone alone."""
         tariff = self._question.tariff
         if not (tariff.tiers or tariff.requires_notice or self._excuses):
-            return [self._plain[one.key.site_id] for one in folded]
-        named = facts_of(self._connection, [one.key for one in folded]) if tariff.requires_notice else {}
+            return [self._plain[row["site_id"]] for row in rows]
+        keys = [SessionKey(row["site_id"], row["id"]) for row in rows]
+        folded = [Folded(key, timeline, True, None, 0) for key, timeline in zip(keys, timelines, strict=True)]
+        named = facts_of(self._connection, keys) if tariff.requires_notice else {}
         occupied = self._occupied(folded) if tariff.tiers else {}
         return [
             Context(
@@ -100,7 +103,3 @@ class Pricer:
             for key, window in of_site.items():
                 found[key] = tuple(Occupancy(*step) for step in through(steps, *window))
         return found
-
-
-def _folded(row: RowMapping) -> Folded:
-    return Folded(SessionKey(row["site_id"], row["id"]), timeline_from_snapshot(row), True, None, 0)

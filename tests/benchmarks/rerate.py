@@ -46,7 +46,7 @@ NUMBERS = {
     "sqlite": "WITH RECURSIVE g(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM g WHERE n < :last) SELECT n FROM g",
 }
 DRAWN = f"""
-    SELECT n, 'site' || n % {SITES} AS site_id, 'st' || n % {STATIONS} AS station_id,
+    SELECT n, 'site' || (n % {SITES}) AS site_id, 'st' || (n % {STATIONS}) AS station_id,
         {BEGINS_AT} + n * {SECONDS_APART} AS at, {BEGINS_AT} + n * {SECONDS_APART} + {CHARGING_S} AS full_at,
         {COMPLETE_S} AS complete_s
     FROM (NUMBERS) AS numbers
@@ -54,7 +54,7 @@ DRAWN = f"""
 INTO_SESSIONS = f"""
     INSERT INTO sessions (site_id, id, station_id, stall, token_id, plugged_in_at, completed_at, unplugged_at, until,
         closed, complete_s, offset_s, timeline, folded_at)
-    SELECT site_id, station_id || '/' || n, station_id, '1', 'token' || n % 100000, at, full_at, full_at + complete_s,
+    SELECT site_id, station_id || '/' || n, station_id, '1', 'token' || (n % 100000), at, full_at, full_at + complete_s,
         full_at + complete_s, true, complete_s, 1,
         '{{"car":[[' || at || ',' || (at + 10) || ',"connected"],[' || (at + 10) || ',' || full_at ||
         ',"charging"],[' || full_at || ',' || (full_at + complete_s) || ',"complete"]],"excused":[]}}',
@@ -64,8 +64,8 @@ INTO_SESSIONS = f"""
 INTO_CHARGES = f"""
     INSERT INTO charges (site_id, session_id, owner_id, seller_id, tariff, tariff_version, rules_version, currency,
         computed_minor, allowed_minor, fee_minor, tax_minor, settlements, settled_at, assessed_at, report)
-    SELECT site_id, station_id || '/' || n, 'owner' || n % 100000, 'seller', 'standard', 1, 1, 'USD', fee, fee, fee, 0,
-        CASE WHEN fee > 0 THEN 1 ELSE 0 END, full_at, full_at, :report
+    SELECT site_id, station_id || '/' || n, 'owner' || (n % 100000), 'seller', 'standard', 1, 1, 'USD', fee, fee, fee,
+        0, CASE WHEN fee > 0 THEN 1 ELSE 0 END, full_at, full_at, :report
     FROM (SELECT *, CASE WHEN complete_s > 300 THEN (complete_s - 300) / 60 * 40 ELSE 0 END AS fee FROM ({DRAWN}) AS d)
         AS drawn
 """
@@ -112,8 +112,8 @@ def measure(url: str, sessions: int) -> None:
     seconds, mib = sorted(runs)[1]
     say(
         f"rerate, {engine.name}: {sessions:,} sessions in {seconds:.1f} s (limit {LIMIT_S} s), "
-        f"{sessions / seconds:,.0f} a second; {mib:,.0f} MiB at most (limit {LIMIT_MIB} MiB; all processes, the database "
-        f"server's included); runs: {', '.join(f'{run:.1f} s' for run, _ in runs)}"
+        f"{sessions / seconds:,.0f} a second; {mib:,.0f} MiB at most (limit {LIMIT_MIB} MiB; all processes, the "
+        f"database server's included); runs: {', '.join(f'{run:.1f} s' for run, _ in runs)}"
     )
     engine.dispose()
 
