@@ -229,9 +229,25 @@ def _busy_stretches(connection: Connection, site_id: str, starts_at: int, ends_a
     )
     found: list[Stretch] = []
     for station_id, stall, start, offset_s, until, closed, superseded_at in connection.execute(statement):
-        end = until if closed else superseded_at
-        found.append(Stretch(station_id, stall, start, FOREVER if end is None else end + offset_s))
+        stretch = occupied_stretch(station_id, stall, start - offset_s, until, closed, superseded_at, offset_s)
+        found += [] if stretch is None else [stretch]
     return found
+
+
+def occupied_stretch(
+    station_id: str,
+    stall: str | None,
+    plugged_in_at: int | None,
+    until: int | None,
+    closed: bool,
+    superseded_at: int | None,
+    offset_s: int,
+) -> Stretch | None:
+    """Where a session stands: to its end, else to the stall's next plug-in, else until further notice; on our clock."""
+    if stall is None or plugged_in_at is None:
+        return None
+    end = until if closed else superseded_at
+    return Stretch(station_id, stall, plugged_in_at + offset_s, FOREVER if end is None else end + offset_s)
 
 
 def _out_of_service(connection: Connection, site_id: str) -> list[Stretch]:

@@ -149,7 +149,7 @@ def snapshots_before(connection: Connection, keys: Collection[SessionKey]) -> di
         sessions.c.superseded_at,
         sessions.c.offset_s,
     ).join(wanted, and_(sessions.c.site_id == wanted.c.site_id, sessions.c.id == wanted.c.id))
-    return {SessionKey(row[0], row[1]): Before(*row[2:]) for row in connection.execute(statement)}
+    return {SessionKey(row[0], row[1]): Before(*tuple(row)[2:]) for row in connection.execute(statement)}
 
 
 def snapshots_of(connection: Connection, keys: Collection[SessionKey]) -> Sequence[RowMapping]:

@@ -32,7 +32,8 @@ Clocks
 - `plugged_in_at` and `ended_at` are station time. Everything compared with it is corrected.
 - A no-fee window is a matter of the clock on the wall: an hour that comes twice is free twice. Equal start
   and end name a whole day.
-- A session occupies its stall by its own offset, also where the next plug-in ends that.
+- A session occupies its stall until its end, by its own offset; without an unplug no longer than until the next
+  plug-in.
 
 People and money
 - Where no stall is in service no threshold is reached: the car blocks nobody.

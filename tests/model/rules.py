@@ -264,12 +264,12 @@ def rate_by_second(
 def occupations(
     log: Log, sessions: list[Session], timeout_s: int, now: int
 ) -> list[tuple[tuple[str, str | None], int, int]]:
-    """Who stood where, from and to in our time. An open session stands there until now."""
+    """Who stood where, from and to in our time. An open session stands there until now, or the next plug-in."""
     taken = []
     for session in sessions:
         end = find_end(log, session, sessions, timeout_s, now)
         until = end.at + session.offset_s if end.over else now
-        if end.next_plug_in_at is not None:
+        if session.unplugged_at is None and end.next_plug_in_at is not None:
             until = min(until, end.next_plug_in_at + session.offset_s)
         taken.append(((session.station, session.stall), session.plugged_in_at + session.offset_s, until))
     return taken

@@ -52,7 +52,7 @@ def tight_tariff(rng: Random, *, tiers: bool) -> dict[str, Any]:
         "no_fee_hours": [],
         "requires_notice": likely(rng, 10),
         "review_above_minor": rng.choice((0, 100)) if likely(rng, 15) else None,
-        "tax": {"code": "vat", "rate_basis_points": 1900, "included": likely(rng, 50)} if likely(rng, 40) else None,
+        "tax": {"code": "vat", "rate_ppm": 190_000, "included": likely(rng, 50)} if likely(rng, 40) else None,
     }
 
 
