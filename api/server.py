@@ -7,6 +7,7 @@ import errno
 import socket
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -16,7 +17,8 @@ from api.wiring import Idlefee, running
 from sessions.clock import Clock
 
 BACKLOG = 2048
-HANG_UP_AFTER_S = 0.5  # a request is answered in less; a live page's stream would never end by itself
+HANG_UP_AFTER_S = 4  # a request that takes longer than this to answer is not waited for
+EVENT_STREAM = b"text/event-stream"
 
 
 class PortBusy(Exception):
@@ -102,10 +104,19 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Streams of live pages are cut at once: they would never end by themselves, and browsers come back."""
+        for connection in list(self.server_state.connections):
+            if _is_stream(connection):
+                connection.transport.close()
         asyncio.get_running_loop().call_later(HANG_UP_AFTER_S, self._hang_up)
         await super().shutdown(sockets)
 
     def _hang_up(self) -> None:
         for connection in list(self.server_state.connections):
-            if connection.transport is not None:
-                connection.transport.close()
+            connection.transport.close()
+
+
+def _is_stream(connection: Any) -> bool:
+    """Whether the browser asked for events, as `EventSource` does."""
+    headers = (getattr(connection, "scope", None) or {}).get("headers", ())
+    return any(name == b"accept" and EVENT_STREAM in value for name, value in headers)
