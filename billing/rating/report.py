@@ -3,7 +3,7 @@
 Times are UTC seconds on the station's clock; `offset_s` more is ours. Nothing is computed here.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sessions.grace import GraceMode, GracePolicy, Stay
@@ -52,6 +52,7 @@ class FeeReport:
 
 
 _FIELDS = tuple(field.name for field in fields(FeeReport))
+_GRACE_FIELDS = tuple(field.name for field in fields(GracePolicy))
 _LINE_FIELDS = tuple(field.name for field in fields(PriceLine))
 
 
@@ -59,7 +60,7 @@ def report_to_json(report: FeeReport) -> dict[str, Any]:
     """The report as plain JSON values; `report_from_json` reads it back."""
     # Field by field: `asdict` would copy every span before it is written, at five times the cost.
     return {name: getattr(report, name) for name in _FIELDS} | {
-        "grace": asdict(report.grace) | {"mode": report.grace.mode.value},
+        "grace": {name: getattr(report.grace, name) for name in _GRACE_FIELDS} | {"mode": report.grace.mode.value},
         "spans": [_span_to_json(span) for span in report.spans],
         "stays": [_stay_to_json(stay) for stay in report.stays],
         "lines": [{name: getattr(line, name) for name in _LINE_FIELDS} for line in report.lines],
