@@ -165,15 +165,21 @@ def posted(connection: Connection, keys: Collection[SessionKey]) -> dict[Session
     if not keys:
         return {}
     wanted = keys_of(connection, "wanted", (("site_id", Text()), ("session_id", Text())), keys)
-    line = (entries.c.account, entries.c.owner_id, entries.c.seller_id, entries.c.currency, entries.c.tax_code)
-    statement = (
-        select(transfers.c.site_id, transfers.c.session_id, *line, func.sum(entries.c.amount_minor))
+    # Transfers first, then their entries: SQLite would walk every entry of a site for every session.
+    theirs = (
+        select(transfers.c.site_id, transfers.c.id, transfers.c.session_id)
         .join(
             wanted,
             and_(transfers.c.site_id == wanted.c.site_id, transfers.c.session_id == wanted.c.session_id),
         )
-        .join(entries, and_(entries.c.site_id == transfers.c.site_id, entries.c.transfer_id == transfers.c.id))
-        .group_by(transfers.c.site_id, transfers.c.session_id, *line)
+        .cte("theirs")
+        .prefix_with("MATERIALIZED")
+    )
+    line = (entries.c.account, entries.c.owner_id, entries.c.seller_id, entries.c.currency, entries.c.tax_code)
+    statement = (
+        select(theirs.c.site_id, theirs.c.session_id, *line, func.sum(entries.c.amount_minor))
+        .join(entries, and_(entries.c.site_id == theirs.c.site_id, entries.c.transfer_id == theirs.c.id))
+        .group_by(theirs.c.site_id, theirs.c.session_id, *line)
     )
     found: dict[SessionKey, dict[Line, int]] = defaultdict(dict)
     for site_id, session_id, account, owner_id, seller_id, currency, tax_code, amount in connection.execute(statement):
