@@ -50,7 +50,6 @@ class OutboxFolder:
         message["Date"] = format_datetime(datetime.fromtimestamp(notice.written_at, UTC))
         message["Message-ID"] = f"<{notice.id}@{self._host}>"
         message["Auto-Submitted"] = "auto-generated"
-        message["Content-Language"] = notice.to.language
         message.set_content(notice.body)
         return message
 

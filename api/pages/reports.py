@@ -48,7 +48,7 @@ def report(request: Request, idlefee: Engine, visitor: SignedIn, session_id: Ses
         context: dict[str, Any] = {
             "site": site(connection, key.site_id),
             "notices": (notices := store.notices_of_session(connection, key)),
-            "deliveries": store.deliveries_of(connection, [notice.id for notice in notices]),
+            "deliveries": store.deliveries_of(connection, notices),
             "decisions": [fact for fact in named if fact.kind is not Kind.NOTICE_ACCEPTED],
             "excuses": _overlapping(found, excuses),
         }

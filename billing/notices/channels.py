@@ -11,6 +11,7 @@ class Outgoing:
     """A notice on its way. `id` is the same each time it is handed over, so that twice can be seen to be once."""
 
     id: str
+    kind: str
     to: Owner
     subject: str
     body: str

@@ -77,7 +77,7 @@ def final(texts: Texts, place: Place, ending: Ending, link: str | None) -> Lette
         subject = texts.say("final.subject_fee", fee=fee, site=place.site)
         lines = [texts.say("final.fee", fee=fee, length=texts.length(report.billed_s))]
     else:
-        in_time = report.stays and not report.billed_s
+        in_time = report.chargeable_s and not report.billed_s
         subject = texts.say("final.subject_nothing", site=place.site)
         lines = [texts.say("final.in_time" if in_time else "final.nothing")]
     if ending.unwaived_minor != ending.fee_minor:

@@ -61,7 +61,7 @@ class Notices:
         with lease.transaction() as turn:
             for job in turn.jobs:
                 full = self._full(turn.connection, job.session, turn.now)
-                if full is None or store.known(turn.connection, [full.notice_id]):
+                if full is None or store.known(turn.connection, [full.key.site_id], [full.notice_id]):
                     continue
                 notice = _notice(turn, full.key, full.notice_id, full.owner, CHARGE_COMPLETE, full.letter)
                 self._tell(turn, [(full.owner, notice)])
@@ -102,7 +102,7 @@ class Notices:
             snapshots = snapshots_before(turn.connection, keys)
             charges = charges_of(turn.connection, [key for key, one in snapshots.items() if one.closed])
             ids = {key: notice_id(FINAL, key.id, one.owner_id or "") for key, one in charges.items()}
-            told = store.known(turn.connection, ids.values())
+            told = store.known(turn.connection, {key.site_id for key in ids}, ids.values())
             new = {key: one for key, one in charges.items() if one.owner_id is not None and ids[key] not in told}
             places = _places(turn.connection, new)
             self._tell(turn, [self._final(turn, one, ids[key], places[key]) for key, one in new.items()])
@@ -169,11 +169,11 @@ class Notices:
         """
         (job,) = lease.jobs
         with reading(lease.engine) as connection:
+            channel = self._channel(job.body["channel"])
             outgoing = self._outgoing(connection, job, lease.clock.now())
-        if outgoing is None:
+        if outgoing is None or not channel.reaches(outgoing.to):
             with lease.transaction():
                 return  # the step ends, and that is all
-        channel = self._channel(job.body["channel"])
         reference = channel.hand_over(outgoing)
         accepted_at = lease.clock.now()
         key = job.session
@@ -182,7 +182,7 @@ class Notices:
                 return  # the lease ran out meanwhile; whoever took the step over records its own acceptance
             store.rewrite(turn.connection, key.site_id, outgoing.id, outgoing.subject, outgoing.body)
             store.delivered(turn.connection, key.site_id, outgoing.id, channel.name, accepted_at, reference)
-            if outgoing.id == store.first_of(turn.connection, CHARGE_COMPLETE, key):
+            if outgoing.kind == CHARGE_COMPLETE:
                 _accepted(turn, key, channel.name, accepted_at)
 
     def _channel(self, name: str) -> Channel:
@@ -202,7 +202,9 @@ class Notices:
             letter, written_at = full.letter, now
         elif notice.kind == FINAL and not snapshots_before(connection, [key])[key].closed:
             return None
-        return Outgoing(notice.id, owner(connection, notice.owner_id), letter.subject, letter.body, written_at)
+        return Outgoing(
+            notice.id, notice.kind, owner(connection, notice.owner_id), letter.subject, letter.body, written_at
+        )
 
 
 def _accepted(turn: Turn, key: SessionKey, channel: str, accepted_at: int) -> None:
@@ -211,7 +213,7 @@ def _accepted(turn: Turn, key: SessionKey, channel: str, accepted_at: int) -> No
         site_id=key.site_id,
         kind=Kind.NOTICE_ACCEPTED,
         author=f"channel {channel}",
-        reason="it accepted the first charge-complete notice",
+        reason="it accepted a charge-complete notice, the first of this session",
         key=f"notice_accepted:{key.id}",
         session_id=key.id,
         starts_at=accepted_at,

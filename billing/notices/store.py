@@ -4,7 +4,7 @@ No words are chosen here and no moment; every function runs in the caller's tran
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,9 +67,10 @@ def delivered(
     bulk_insert(connection, deliveries, columns, [(site_id, notice_id_, channel, accepted_at, reference)])
 
 
-def known(connection: Connection, ids: Collection[str]) -> set[str]:
-    """Those of the ids under which something was written."""
-    return set(connection.execute(select(notices.c.id).where(notices.c.id.in_(sorted(ids)))).scalars())
+def known(connection: Connection, site_ids: Collection[str], ids: Collection[str]) -> set[str]:
+    """Those of the ids under which something was written at these sites."""
+    wanted = and_(notices.c.site_id.in_(sorted(set(site_ids))), notices.c.id.in_(sorted(ids)))
+    return set(connection.execute(select(notices.c.id).where(wanted)).scalars())
 
 
 def notice(connection: Connection, site_id: str, id_: str) -> Notice:
@@ -91,21 +92,6 @@ def last_told(connection: Connection, owner_id: str, keys: Collection[SessionKey
         .order_by(notices.c.created_at, notices.c.id)
     )
     return {SessionKey(site_id, session_id): fee for site_id, session_id, fee in connection.execute(about)}
-
-
-def first_of(connection: Connection, kind: str, key: SessionKey) -> str | None:
-    """The id of the first notice of a kind about a session."""
-    first = (
-        select(notices.c.id)
-        .join(notice_sessions, _same(notice_sessions))
-        .where(
-            notice_sessions.c.site_id == key.site_id,
-            notice_sessions.c.session_id == key.id,
-            notices.c.kind == kind,
-        )
-        .order_by(notices.c.created_at, notices.c.id)
-    )
-    return connection.execute(first.limit(1)).scalar()
 
 
 # -- what pages ask -----------------------------------------------------------------------------------------
@@ -151,11 +137,14 @@ class Delivery:
     reference: str | None
 
 
-def deliveries_of(connection: Connection, ids: Collection[str]) -> dict[str, list[Delivery]]:
-    """Who accepted each notice, and when."""
+def deliveries_of(connection: Connection, of: Sequence[Notice]) -> dict[str, list[Delivery]]:
+    """Who accepted each notice, and when; by the notice's id."""
     statement = (
         select(deliveries.c.notice_id, deliveries.c.channel, deliveries.c.accepted_at, deliveries.c.reference)
-        .where(deliveries.c.notice_id.in_(sorted(ids)))
+        .where(
+            deliveries.c.site_id.in_(sorted({one.site_id for one in of})),
+            deliveries.c.notice_id.in_(sorted(one.id for one in of)),
+        )
         .order_by(deliveries.c.accepted_at, deliveries.c.channel)
     )
     found: dict[str, list[Delivery]] = {}
@@ -166,14 +155,17 @@ def deliveries_of(connection: Connection, ids: Collection[str]) -> dict[str, lis
 
 def _read(connection: Connection, statement: Any) -> list[Notice]:
     rows = connection.execute(statement).mappings().all()
-    about = _fees_told(connection, [row["id"] for row in rows])
+    about = _fees_told(connection, rows)
     return [Notice(**row, fees_minor=about.get(row["id"], {})) for row in rows]
 
 
-def _fees_told(connection: Connection, ids: Iterable[str]) -> dict[str, dict[str, int | None]]:
-    statement = select(notice_sessions.c.notice_id, notice_sessions.c.session_id, notice_sessions.c.fee_minor)
+def _fees_told(connection: Connection, rows: Sequence[Mapping[Any, Any]]) -> dict[str, dict[str, int | None]]:
+    statement = select(notice_sessions.c.notice_id, notice_sessions.c.session_id, notice_sessions.c.fee_minor).where(
+        notice_sessions.c.site_id.in_(sorted({row["site_id"] for row in rows})),
+        notice_sessions.c.notice_id.in_(sorted(row["id"] for row in rows)),
+    )
     found: dict[str, dict[str, int | None]] = {}
-    for id_, session_id, fee in connection.execute(statement.where(notice_sessions.c.notice_id.in_(sorted(ids)))):
+    for id_, session_id, fee in connection.execute(statement):
         found.setdefault(id_, {})[session_id] = fee
     return found
 

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from billing import decisions
 from billing.notices import mark_read, unread
+from billing.store.tables import owners
 from billing.tariffs import NoFeeHours, Tariff
 from sessions.facts import Kind
 from sessions.store.queries import SessionKey
@@ -268,6 +270,19 @@ def test_a_channel_that_refuses_until_the_car_has_left_costs_nobody_anything(str
     assert (strict.facts(), strict.charge().fee_minor) == ([], 0)
 
 
+def test_a_notice_that_was_overtaken_on_its_way_leaves_the_first_acceptance_to_the_next(strict: Town) -> None:
+    strict.outbox.write_text("in the way")
+    strict.fill()
+    strict.work()
+    strict.post("charging_resumed", 1830)
+    strict.outbox.unlink()
+    strict.post("charge_complete", 2400)
+    strict.work(NOON + 2400)
+    assert [fact.starts_at for fact in strict.facts()] == [NOON + 2400]
+    strict.post("unplugged", 2400 + 360)
+    assert strict.charge().fee_minor == 40
+
+
 def test_only_the_first_acceptance_counts(strict: Town) -> None:
     strict.fill()
     strict.work()
@@ -399,6 +414,19 @@ def test_whose_session_it_was_and_whose_it_is_both_hear_of_a_claim(here: Town) -
     here.work(here.clock.now() + 60)
     assert here.told("ann")[-1].subject == "Your fee changed from $2.00 to $0.00"
     assert here.told("bob")[-1].subject == "Your fee changed from $0.00 to $2.00"
+
+
+def test_who_was_erased_before_the_mail_went_out_gets_none(database_url: str, tmp_path: Path) -> None:
+    with town(database_url, tmp_path / "outbox") as here:
+        here.outbox.write_text("in the way")
+        here.a_stay(600)
+        here.work()
+        here.outbox.unlink()
+        with here.app.writing() as connection:
+            connection.execute(update(owners).values(name=None, email=None, erased_at=here.clock.now()))
+        here.work(here.clock.now() + HOUR_S)
+        assert (here.kinds(), here.mails()) == (["final"], [])
+        assert [key for key in here.waiting() if key.startswith("hand_over")] == []
 
 
 # -- the inbox ----------------------------------------------------------------------------------------------

@@ -11,7 +11,12 @@ from billing.owners import Owner
 
 ANN = Owner("ann", "Ann Müller", "ann@example.org")
 NOTICE = Outgoing(
-    "0a1b", ANN, "Your car is full: move it by 14:07", "Zürich, stall 1\n" + "x" * 2000 + "\n", 1_800_000_000
+    "0a1b",
+    "charge_complete",
+    ANN,
+    "Your car is full: move it by 14:07",
+    "Zürich, stall 1\n" + "x" * 2000 + "\n",
+    1_800_000_000,
 )
 
 
@@ -69,5 +74,5 @@ def test_who_left_no_address_is_not_reached(outbox: OutboxFolder, email: str | N
 )
 def test_an_address_cannot_smuggle_in_a_header(outbox: OutboxFolder, tmp_path: Path, owner: Owner) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        outbox.hand_over(Outgoing("0a1b", owner, "s", "b", 0))
+        outbox.hand_over(Outgoing("0a1b", "final", owner, "s", "b", 0))
     assert list(tmp_path.glob("**/*.eml")) == []
