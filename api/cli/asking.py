@@ -59,18 +59,24 @@ def stall(text: str) -> tuple[str, str]:
 
 def session(connection: "Connection", text: str) -> "SessionKey":
     """The session `STATION/SESSION`, or the only one that its station calls `text`."""
-    from sqlalchemy import select
-
-    from sessions.store.queries import SessionKey
-    from sessions.store.tables import sessions
-
-    columns = select(sessions.c.site_id, sessions.c.id)
-    found = connection.execute(columns.where(sessions.c.id == text)).all()
-    if not found:
-        called = sessions.c.id.endswith(f"/{text}", autoescape=True)
-        found = connection.execute(columns.where(called).order_by(sessions.c.id).limit(4)).all()
+    found = sessions_called(connection, text)
     if len(found) > 1:
-        raise Refused(f"several stations have a session {text}: name one of {', '.join(row.id for row in found)} …")
+        raise Refused(f"several stations have a session {text}: name one of {', '.join(key.id for key in found[:4])}")
     if not found:
         raise Refused(f"there is no session {text}: name it as STATION/SESSION, or look with `idlefee find`")
-    return SessionKey(found[0].site_id, found[0].id)
+    return found[0]
+
+
+def sessions_called(connection: "Connection", text: str) -> "list[SessionKey]":
+    """`STATION/SESSION`, or every session that its station calls `text`. Asked by station: a key each, however many."""
+    from sqlalchemy import and_, select
+
+    from sessions.store.queries import SessionKey
+    from sessions.store.tables import sessions, stations
+
+    columns = select(sessions.c.site_id, sessions.c.id).order_by(sessions.c.id)
+    here = sessions.c.site_id == stations.c.site_id
+    whole = columns.join(stations, here).where(stations.c.id == text.partition("/")[0], sessions.c.id == text)
+    named = columns.join(stations, and_(here, sessions.c.id == stations.c.id + "/" + text))
+    found = connection.execute(whole).all() or connection.execute(named).all()
+    return [SessionKey(*row) for row in found]

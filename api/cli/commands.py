@@ -11,7 +11,7 @@ from api.cli.frame import PROGRAM, app
 
 # Importing a module registers its commands.
 MODULES = (
-    *("running", "importing", "explaining", "deciding", "reviewing"),
+    *("running", "importing", "explaining", "finding", "deciding", "reviewing"),
     *("checking", "rerating", "tariffs", "places", "people", "stepping"),
 )
 

@@ -1,4 +1,4 @@
-"""Questions about sessions: `explain` one, `find` those of a token, a plate or a name."""
+"""`idlefee explain`: one session's fee in sentences, as a timeline, and event by event."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -6,21 +6,16 @@ import typer
 
 from api.cli import asking
 from api.cli.console import say, show_json, show_table
-from api.cli.errors import Refused
 from api.cli.frame import AsJson, Database, app
 from api.cli.opening import opened
 from api.cli.telling import stamp, standing
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from api.wiring import Idlefee
     from billing.rating import FeeReport
     from billing.settle import Charge
     from sessions.folding import Folded
     from sessions.sites import Site
-
-MOST_FOUND = 200
 
 
 @app.command()
@@ -179,96 +174,3 @@ def _length(seconds: int) -> str:
     from api.pages.words import length
 
     return length(seconds)
-
-
-# -- find ---------------------------------------------------------------------------------------------------
-
-
-@app.command()
-def find(
-    what: Annotated[str, typer.Argument(help="A token, a plate, an owner, or a session.", show_default=False)],
-    database: Database = None,
-    as_json: AsJson = False,
-) -> None:
-    """The sessions of a token, a plate or an owner, or those that a station calls by this name; the newest first."""
-    with opened(database) as idlefee:
-        from sessions.events import rfc3339
-
-        with idlefee.reading() as connection:
-            rows = _found(idlefee, connection, what)
-    if as_json:
-        show_json(
-            [
-                {
-                    "session": row.id,
-                    "site": row.site_id,
-                    "plugged_in_at": None if row.plugged_in_at is None else rfc3339(row.plugged_in_at),
-                    "closed": row.closed,
-                    "owner": row.owner_id,
-                    "currency": row.currency,
-                    "fee_minor": row.fee_minor,
-                    "not_billable": row.not_billable,
-                }
-                for row in rows
-            ]
-        )
-    if not rows:
-        raise Refused(f"nothing here is called {what}: no token, plate, owner or session")
-    if not as_json:
-        _show_found(rows)
-
-
-def _found(idlefee: "Idlefee", connection: "Connection", what: str) -> list[Any]:
-    """Rows of sessions with their charges."""
-    from sqlalchemy import and_, or_, select
-
-    from billing.store.tables import charges, token_holders, vehicles
-    from sessions.store.tables import sessions, sites
-
-    cars = select(vehicles.c.token_id).where(vehicles.c.plate == what, vehicles.c.token_id.is_not(None))
-    drivers = select(vehicles.c.owner_id).where(vehicles.c.plate == what)
-    held = select(token_holders.c.token_id).where(
-        or_(token_holders.c.owner_id == what, token_holders.c.owner_id.in_(drivers))
-    )
-    named = or_(
-        sessions.c.id == what,
-        sessions.c.id.endswith(f"/{what}", autoescape=True),
-        sessions.c.token_id == idlefee.names.surrogate(what),
-        sessions.c.token_id.in_(cars),
-        sessions.c.token_id.in_(held),
-        charges.c.owner_id == what,
-    )
-    statement = (
-        select(
-            *(sessions.c[name] for name in ("site_id", "id", "plugged_in_at", "closed", "not_billable")),
-            *(charges.c[name] for name in ("owner_id", "currency", "fee_minor")),
-            sites.c.zone,
-        )
-        .join(sites, sites.c.id == sessions.c.site_id)
-        .outerjoin(charges, and_(charges.c.site_id == sessions.c.site_id, charges.c.session_id == sessions.c.id))
-        .where(named)
-        .order_by(sessions.c.plugged_in_at.desc(), sessions.c.id)
-        .limit(MOST_FOUND)
-    )
-    return list(connection.execute(statement).all())
-
-
-def _show_found(rows: list[Any]) -> None:
-    from zoneinfo import ZoneInfo
-
-    from api.pages.words import NOT_BILLABLE, money, word
-
-    def fee(row: Any) -> str:
-        if row.not_billable is not None:
-            return word(NOT_BILLABLE, row.not_billable)
-        return "not over yet" if row.fee_minor is None else money(row.fee_minor, row.currency)
-
-    show_table(
-        ("session", "site", "plugged in", "owner", "fee"),
-        [
-            (row.id, row.site_id, stamp(row.plugged_in_at, ZoneInfo(row.zone)), row.owner_id or "nobody", fee(row))
-            for row in rows
-        ],
-    )
-    if len(rows) == MOST_FOUND:
-        say(f"The newest {MOST_FOUND}; there may be more.")

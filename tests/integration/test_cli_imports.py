@@ -71,6 +71,7 @@ def test_the_sample_comes_to_the_total_that_the_readme_shows(shell: Shell) -> No
         "problems": [],
     }
     assert "$179.20" in shell.ok("import", SAMPLE).out
+    assert "$179.20" in (SAMPLE.parent / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_second_import_changes_nothing_and_says_so(shell: Shell) -> None:

@@ -68,7 +68,8 @@ def test_a_session_name_of_several_stations_must_be_told_apart(lite: Shell, tmp_
 
 def test_find_knows_tokens_plates_owners_and_sessions(billed: Shell) -> None:
     billed.ok("vehicle", "add", "B-AB 12", "--owner", "ann")
-    for name in ("ANN", "B-AB 12", "ann", "s1", "st-1/s1"):
+    billed.ok("vehicle", "add", "B-CD 34", "--owner", "ann", "--token", "ANN")
+    for name in ("ANN", "B-AB 12", "B-CD 34", "ann", "s1", "st-1/s1"):
         assert [row["session"] for row in billed.json("find", name)] == ["st-1/s1"], name
     assert [row["owner"] for row in billed.json("find", "BOB")] == [None]
     assert "$2.00" in billed.ok("find", "ANN").out
