@@ -57,7 +57,8 @@ class Station:
                 self._upload(sending, now)
                 del self._queue[: len(sending)]
             if now >= self._heartbeat_due_at:
-                self._post(f"/v1/stations/{self._name}/heartbeat", {"interval_s": self._heartbeat_s})
+                sign = {"interval_s": self._heartbeat_s, "sent_at": rfc3339(now)}
+                self._post(f"/v1/stations/{self._name}/heartbeat", sign)
                 self._heartbeat_due_at = now + self._heartbeat_s
         except NotDelivered:
             for event in self._queue:

@@ -78,7 +78,7 @@ def test_a_station_speaks_with_its_own_key_and_says_when_a_message_left(door: Do
             "Bearer secret",
             [{"id": "e-1", "at": "2027-01-15T08:00:00Z", "sent_at": "2027-01-15T08:00:00Z"}],
         ),
-        ("/v1/stations/st-1/heartbeat", "Bearer secret", {"interval_s": 30}),
+        ("/v1/stations/st-1/heartbeat", "Bearer secret", {"interval_s": 30, "sent_at": "2027-01-15T08:00:00Z"}),
     ]
 
 
