@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from traceback import format_exception
 from typing import Annotated, Any, NamedTuple
 
 import structlog
@@ -79,8 +80,8 @@ class Ticker:
         watchers = list(self._watchers)
         try:
             found = await run_in_threadpool(self._compute, {one.subject for one in watchers}, tick % 5 == 1)
-        except Exception:  # a database that is away comes back; the pages say how old they are
-            log.exception("the open pages were not refreshed")
+        except Exception as error:  # noqa: BLE001 - a database that is away comes back; the pages say how old they are
+            log.error("the open pages were not refreshed", traceback="".join(format_exception(error)))
             return
         now = self._clock.now()
         for one in watchers:

@@ -21,7 +21,7 @@ from api.pages import words
 from billing.rating import FeeReport
 from sessions.machine import Span
 
-MOST_SPANS = 120  # more cannot be told apart: a thousand blips are drawn as what they mostly were
+MOST_SPANS = 60  # more cannot be told apart: a thousand blips are drawn as what they mostly were
 MOST_TICKS = 32
 MOST_TICKS_IN_A_ROW = 16
 TICK_STEPS_S = (60, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400)
@@ -295,12 +295,22 @@ def _lengths(scale: Scale, runs: Sequence["_Run"]) -> Iterator[svg.Element]:
 
 def _moments(bar: Bar, scale: Scale) -> Iterator[svg.Element]:
     """A mark for every event, and the time where there is room for it: the ends first, then where the money changes."""
-    for at, moment in sorted({(scale.place(moment.at), moment) for moment in bar.moments[: 2 * MOST_SPANS]}):
+    for at, moment in _apart(sorted({(scale.place(moment.at), moment) for moment in bar.moments})):
         title = svg.Title(text=str(escape(f"{moment.what}, {bar.exact_time(moment.at)}")))
         mark = svg.Path(d=[svg.M(-4, 18), svg.L(4, 18), svg.L(0, 24), svg.Z()], elements=[title])
         yield svg.SVG(x=_percent(at), overflow="visible", class_=["moment"], elements=[mark])
     for at, text in _labels(bar, scale):
         yield _text(at, 13, text, "time")
+
+
+def _apart(placed: list[tuple[int, Moment]]) -> Iterator[tuple[int, Moment]]:
+    """All of a few moments; of many only those that can be told apart."""
+    least = FULL // MOST_SPANS if len(placed) > MOST_SPANS else 0
+    last = -FULL
+    for at, moment in placed:
+        if at - last >= least:
+            last = at
+            yield at, moment
 
 
 def _labels(bar: Bar, scale: Scale) -> Iterator[tuple[int, str]]:
