@@ -13,13 +13,13 @@ from sqlalchemy import Connection, select
 
 from billing.jobs import Job, schedule, session_job
 from billing.settle import Charge, Settlement, settle
-from sessions.facts import sessions_overlapping
+from sessions.facts import FOREVER, sessions_overlapping
 from sessions.folding import Folded, recall, refold
 from sessions.intake import Changes
 from sessions.sites import Stretch, occupied_stretch
 from sessions.store import queries
 from sessions.store.queries import UNHEARD_OF, Before, SessionKey
-from sessions.store.tables import sites
+from sessions.store.tables import sites, stalls
 
 FINALISE_AFTER_S = 72 * 3600  # RULES, "When a fee posts"
 TOLD_TOGETHER_S = 60  # a correction waits so long for others of the same cause, so that an owner hears once
@@ -35,11 +35,33 @@ class Cause:
 
 
 LATE_FACTS = Cause("station events")
+NEW_STALL = Cause("a stall was added", "stall")
 
 
 def on_changes(connection: Connection, changes: Changes) -> None:
     """The intake's listener: settle what the new events changed, and see to those who must be told."""
     follow(connection, changes.folded, changes.before, changes.live, changes.now, LATE_FACTS)
+    for site_id in _with_a_new_stall(connection, changes):
+        # A stall counts as having stood there since ever: whatever was priced by how full the site was, is priced anew.
+        keys = sessions_overlapping(connection, site_id, 0, FOREVER)
+        resettle(connection, keys, changes.now, Cause(NEW_STALL.reason, NEW_STALL.name, quiet=not changes.live))
+
+
+def _with_a_new_stall(connection: Connection, changes: Changes) -> list[str]:
+    """Sites priced by occupancy at which this batch named a stall for the first time."""
+    statement = (
+        select(sites.c.id)
+        .join(stalls, stalls.c.site_id == sites.c.id)
+        .where(
+            sites.c.id.in_(sorted(changes.site_ids)),
+            sites.c.priced_by_occupancy.is_(True),
+            stalls.c.created_at == changes.now,
+            stalls.c.in_service_from.is_(None),
+        )
+        .distinct()
+        .order_by(sites.c.id)
+    )
+    return list(connection.execute(statement).scalars())
 
 
 def resettle(connection: Connection, keys: Collection[SessionKey], now: int, cause: Cause) -> list[Settlement]:

@@ -59,6 +59,7 @@ class Changes:
     folded: Sequence[Folded]
     before: Mapping[SessionKey, Before]  # the snapshots of those that had one
     live: frozenset[SessionKey]  # those with a new event that was not imported: people may be told
+    site_ids: frozenset[str]  # the sites of every new event, also of those that name no session
     now: int
 
 
@@ -126,7 +127,7 @@ def record(
             if one.event.session is not None and not one.upload.imported
         )
         for listener in listeners:
-            listener(connection, Changes(folded, before, live, now))
+            listener(connection, Changes(folded, before, live, frozenset(one.site_id for one in new), now))
     return results
 
 

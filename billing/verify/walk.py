@@ -38,9 +38,9 @@ _NAMED_BY = (
 )
 
 
-def chunks(connection: Connection, size: int = SESSIONS_A_CHUNK) -> Iterator[Chunk]:
+def chunks(connection: Connection) -> Iterator[Chunk]:
     after = SessionKey("", "")
-    while keys := _next(connection, after, size):
+    while keys := _next(connection, after, SESSIONS_A_CHUNK):
         yield Chunk(after, keys)
         after = keys[-1]
 
