@@ -11,7 +11,7 @@ from api.exports import entries_csv
 from api.guard import Engine, Finance
 from api.inputs import Body, From, Id, Moment, Reason, RequestKey, SessionId, TariffName, To
 from api.paging import Cursor, Limit, Page, page_of, place_of
-from billing.books import Entry, Owed, Place, Wanted, owed_after, transfers_after
+from billing.books import Entry, Owed, Step, Wanted, owed_after, transfers_after
 from billing.decisions import order_rerate
 from billing.ledger import Account, trial_balance
 from billing.orders import Outcome, carry_out, entrust
@@ -108,11 +108,16 @@ def list_transfers(
     limit: Limit = 50,
 ) -> Page[TransferRow]:
     """Transfers with their entries, in the order they were recorded."""
-    place = place_of(cursor, (int, str, str))
+    place = place_of(cursor, (int, str, str, int))
     wanted = Wanted(seller_id=seller, site_id=site, session_id=session, since=since, until=until)
     with idlefee.reading() as connection:
-        found = transfers_after(connection, wanted, None if place is None else Place._make(place), limit + 1)
-    return page_of(found, limit, lambda entries: entries[0][:3], _transfer_row)
+        found = transfers_after(connection, wanted, None if place is None else Step._make(place), limit + 1)
+    return page_of(found, limit, _step, _transfer_row)
+
+
+def _step(entries: list[Entry]) -> Step:
+    first = entries[0]
+    return Step(first.recorded_at, first.site_id, first.session_id, first.n)
 
 
 def _transfer_row(entries: list[Entry]) -> TransferRow:

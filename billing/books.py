@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, func, or_, select, tuple_
+from sqlalchemy import Connection, Select, and_, func, select, tuple_
 
 from billing.ledger import Account
 from billing.store.tables import entries, transfers
@@ -32,6 +32,15 @@ class Place(NamedTuple):
     at: int
     site_id: str
     id: str
+
+
+class Step(NamedTuple):
+    """A transfer's place where a session's corrections follow what they correct, in one second too."""
+
+    at: int
+    site_id: str
+    session_id: str
+    n: int
 
 
 class Entry(NamedTuple):
@@ -70,25 +79,17 @@ _COLUMNS = (
     entries.c.tax_code,
     entries.c.amount_minor,
 )
-_ORDER = (transfers.c.recorded_at, transfers.c.site_id, transfers.c.id)
+_ORDER = (transfers.c.recorded_at, transfers.c.site_id, transfers.c.session_id, transfers.c.n)
 _ROWS_A_FETCH = 1_000
 
 
-def transfers_after(connection: Connection, wanted: Wanted, after: Place | None, most: int) -> list[list[Entry]]:
-    """Up to `most` transfers behind the place `after`, oldest first, each with its entries."""
-    places = _asked(select(*_ORDER), wanted)
+def transfers_after(connection: Connection, wanted: Wanted, after: Step | None, most: int) -> list[list[Entry]]:
+    """Up to `most` transfers behind `after`, oldest first, each with its entries."""
+    steps = _asked(select(transfers.c.site_id, transfers.c.id), wanted)
     if after is not None:
-        places = places.where(
-            or_(
-                transfers.c.recorded_at > after.at,
-                and_(
-                    transfers.c.recorded_at == after.at,
-                    tuple_(transfers.c.site_id, transfers.c.id) > (after.site_id, after.id),
-                ),
-            )
-        )
-    keys = [row[1:] for row in connection.execute(places.order_by(*_ORDER).limit(most))]
-    named = tuple_(transfers.c.site_id, transfers.c.id).in_([tuple(key) for key in keys])
+        steps = steps.where(tuple_(*_ORDER) > tuple(after))
+    keys = [tuple(row) for row in connection.execute(steps.order_by(*_ORDER).limit(most))]
+    named = tuple_(transfers.c.site_id, transfers.c.id).in_(keys)
     found: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     for row in connection.execute(_entries().where(named)):
         found[row[1], row[2]].append(Entry(*row))

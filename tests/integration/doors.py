@@ -36,8 +36,9 @@ class Doors:
         assert response.status_code == 200, response.text
         return response.json()
 
-    def send(self, who: str, path: str, body: Any, status: int = 200, **headers: str) -> Any:
-        """What became of something sent, which must end in `status`."""
+    def send(self, who: str, path: str, body: Any, status: int = 200, key: str | None = None) -> Any:
+        """What became of something sent, under an Idempotency-Key if one is given; it must end in `status`."""
+        headers = {} if key is None else {"Idempotency-Key": key}
         response = self.ask(who, "POST", path, json=body, headers=headers)
         assert response.status_code == status, response.text
         return response.json()

@@ -50,7 +50,9 @@ def test_waivers_add_up_and_the_owners_balance_falls(doors: Doors) -> None:
     ]
     assert doors.send("finance", "/v1/waivers", waiver)["posted"]["fee_minor"] == 1_00
     assert doors.get("bob", "/v1/me/balance")[0]["amount_minor"] == 1_00
-    assert doors.send("finance", "/v1/waivers", {"session": "m1/bobs", "reason": "all of it"})["posted"]["fee_minor"] == 0
+    assert (
+        doors.send("finance", "/v1/waivers", {"session": "m1/bobs", "reason": "all of it"})["posted"]["fee_minor"] == 0
+    )
     decisions = doors.get("support", "/v1/sessions/m1/bobs")["decisions"]
     assert [(one["kind"], one["amount_minor"], one["author"].partition(":")[0]) for one in decisions] == [
         ("waiver", None, "finance"),
@@ -85,45 +87,49 @@ def test_support_waives_within_its_limit_a_session(doors: Doors) -> None:
             "/v1/excuses",
             {"site": "market", "starts_at": rfc3339(NOON), "ends_at": rfc3339(NOON + 3600), "reason": "once"},
         ),
-        ("operator", "/v1/out-of-service", {"station": "h1", "stall": "1", "starts_at": rfc3339(NOON), "reason": "once"}),
+        (
+            "operator",
+            "/v1/out-of-service",
+            {"station": "h1", "stall": "1", "starts_at": rfc3339(NOON), "reason": "once"},
+        ),
         ("finance", "/v1/rerates", {"tariff": "waive_completed", "reason": "once"}),
     ],
 )
 def test_the_same_request_under_one_key_is_done_once(doors: Doors, who: str, path: str, body: dict[str, Any]) -> None:
-    key = {"Idempotency-Key": "k-1"}
-    first = doors.send(who, path, body, **key)
-    again = doors.send(who, path, body, **key)
+    key = "k-1"
+    first = doors.send(who, path, body, key=key)
+    again = doors.send(who, path, body, key=key)
     assert (first["replayed"], again["replayed"]) == (False, True)
-    reused = doors.send(who, path, body | {"reason": "another"}, 409, **key)
+    reused = doors.send(who, path, body | {"reason": "another"}, 409, key=key)
     assert reused["code"] == "key_reused"
-    assert doors.send(who, path, body | {"reason": "another"}, **{"Idempotency-Key": "k-2"})["replayed"] is False
+    assert doors.send(who, path, body | {"reason": "another"}, key="k-2")["replayed"] is False
     recorded = sum(len(doors.every_row(who, "/v1/decisions", site=site)) for site in ("harbour", "market"))
     assert recorded == (4 if path == "/v1/rerates" else 2)
 
 
 def test_a_key_is_its_callers_own_and_holds_at_every_site(doors: Doors) -> None:
     waiver = {"session": "m1/bobs", "amount_minor": 1_00, "reason": "once"}
-    key = {"Idempotency-Key": "k-1"}
-    assert doors.send("support", "/v1/waivers", waiver, **key)["replayed"] is False
-    assert doors.send("finance", "/v1/waivers", waiver, **key)["replayed"] is False
-    assert doors.send("support", "/v1/waivers", waiver | {"session": "h1/anns"}, 409, **key)["code"] == "key_reused"
+    key = "k-1"
+    assert doors.send("support", "/v1/waivers", waiver, key=key)["replayed"] is False
+    assert doors.send("finance", "/v1/waivers", waiver, key=key)["replayed"] is False
+    assert doors.send("support", "/v1/waivers", waiver | {"session": "h1/anns"}, 409, key=key)["code"] == "key_reused"
     assert fee(doors, "m1/bobs") == 2_00
 
 
 def test_a_release_sent_again_is_a_replay_although_nothing_waits_any_more(doors: Doors) -> None:
-    session, key = in_review(doors), {"Idempotency-Key": "k-1"}
+    session, key = in_review(doors), "k-1"
     release = {"session": session, "reason": "the clock was set"}
-    assert doors.send("operator", "/v1/reviews/release", release, **key)["posted"]["fee_minor"] == 2_00
-    assert doors.send("operator", "/v1/reviews/release", release, **key)["replayed"] is True
+    assert doors.send("operator", "/v1/reviews/release", release, key=key)["posted"]["fee_minor"] == 2_00
+    assert doors.send("operator", "/v1/reviews/release", release, key=key)["replayed"] is True
     assert doors.send("operator", "/v1/reviews/release", release, 409)["code"] == "nothing_to_decide"
 
 
 def test_a_replayed_waiver_is_no_second_step_over_the_limit(doors: Doors) -> None:
     most = doors.app.settings.support_waives_up_to_minor
     waiver = {"session": "m1/bobs", "amount_minor": most, "reason": "all I may"}
-    key = {"Idempotency-Key": "k-1"}
-    doors.send("support", "/v1/waivers", waiver, **key)
-    assert doors.send("support", "/v1/waivers", waiver, **key)["replayed"] is True
+    key = "k-1"
+    doors.send("support", "/v1/waivers", waiver, key=key)
+    assert doors.send("support", "/v1/waivers", waiver, key=key)["replayed"] is True
 
 
 # -- reviews ------------------------------------------------------------------------------------------------
@@ -163,7 +169,7 @@ def test_an_excuse_of_one_stall_leaves_its_neighbours_alone(doors: Doors) -> Non
 
 
 def test_a_stall_out_of_service_raises_how_full_a_site_was(doors: Doors) -> None:
-    """Two of the harbour's stalls, one car each: all full already. With a third, and that out of service, full again."""
+    """The harbour's two stalls hold a car each: all full. A third one empty, and then out of service: full again."""
     doors.send("operator", "/v1/stations/h1/stalls", {"stall": "3"}, 201)
     doors.send("finance", "/v1/rerates", {"tariff": "tiers_2018_usd", "sites": ["harbour"], "reason": "as listed"})
     before = fee(doors, "h1/anns")

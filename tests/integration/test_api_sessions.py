@@ -1,6 +1,7 @@
 """Sessions through the API: lists and pages, one with its evidence, the fee report, and what an owner sees."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ def doors(database_url: str) -> Iterator[Doors]:
         yield doors
 
 
-def plugged_in(session: str, at: int, token: str | None = "ANN", station: str = "h1") -> list[dict[str, object]]:
+def plugged_in(session: str, at: int, token: str | None = "ANN", station: str = "h1") -> list[dict[str, Any]]:
     """A car that stands at the station's second stall since `at`, and that is full after ten minutes."""
     steps = (("plugged_in", 0), ("charging_started", 10), ("charge_complete", 600))
     return [
@@ -32,7 +33,7 @@ def plugged_in(session: str, at: int, token: str | None = "ANN", station: str = 
     ]
 
 
-def names(rows: list[dict[str, object]]) -> list[object]:
+def names(rows: list[dict[str, Any]]) -> list[str]:
     return [row["session"] for row in rows]
 
 
@@ -62,7 +63,9 @@ def test_pages_hold_every_session_once_whatever_arrives_meanwhile(doors: Doors) 
     rest = doors.every_row("support", "/v1/sessions", limit=3, cursor=first["next"])
     seen = names(first["items"] + rest)
     assert len(first["items"]) == 3
-    assert sorted(set(seen) - {"m1/late"}) == sorted({"h1/anns", "h2/nobodys", "m1/bobs", *(f"m1/s{n}" for n in range(1, 8))})
+    assert sorted(set(seen) - {"m1/late"}) == sorted(
+        {"h1/anns", "h2/nobodys", "m1/bobs", *(f"m1/s{n}" for n in range(1, 8))}
+    )
     assert len(seen) == len(set(seen))
 
 
