@@ -109,10 +109,9 @@ class Fleet:
 
     def _run(self) -> None:
         while not self._stopping.wait(TICK_S):
-            now = self._clock.now()
-            for message in self._story.until(now):
+            for message in self._story.until(self._clock.now()):
                 self._stations[message.station].say(message.event)
             for station in self._stations.values():
                 if self._stopping.is_set():
                     break
-                station.report(now)
+                station.report(self._clock.now())
