@@ -26,8 +26,8 @@ from sessions.facts import (
 )
 from sessions.intake import touched_by_event
 from sessions.sites import Unknown, site, site_of_station
-from sessions.store.queries import SessionKey
-from sessions.store.tables import events, sessions, sites, stalls
+from sessions.store.queries import SessionKey, lock_stations
+from sessions.store.tables import events, sessions, sites, stalls, stations
 
 
 class ReasonMissing(ValueError):
@@ -216,7 +216,11 @@ def order_rerate(
     now: int,
     request_key: str | None = None,
 ) -> list[Fact]:
-    """Record that sessions plugged in during [starts_at, ends_at) are priced by `tariff`; the caller settles them."""
+    """Record that sessions plugged in during [starts_at, ends_at) are priced by `tariff`; the caller settles them.
+
+    Waits for whoever settles sessions of these sites at this moment: they do not see the order yet, and what they write
+    must be there when the caller looks for what to settle.
+    """
     _interval(starts_at, FOREVER if ends_at is None else ends_at)
     version = latest(connection, tariff)
     orders = [
@@ -238,6 +242,8 @@ def order_rerate(
     if version.tiers:
         for site_id in sorted(site_ids):
             price_by_occupancy(connection, site_id)
+    of_the_sites = select(stations.c.id).where(stations.c.site_id.in_(sorted(site_ids)))
+    lock_stations(connection, connection.execute(of_the_sites).scalars().all())
     return recorded
 
 

@@ -25,6 +25,7 @@ from sessions.folding import Folded
 from sessions.machine import Span
 from sessions.sites import Site, occupancy, sites_by_id
 from sessions.store.queries import SessionKey
+from sessions.store.tables import sessions
 
 ALL = -1  # `waived_minor`: the whole fee, whatever it comes to
 
@@ -298,6 +299,7 @@ def occupancy_window(one: Folded) -> tuple[int, int] | None:
 
 
 CHARGE_COLUMNS = tuple(column.name for column in charges.columns)
+CHARGED = and_(charges.c.site_id == sessions.c.site_id, charges.c.session_id == sessions.c.id)  # a session, its charge
 
 
 def charges_of(connection: Connection, keys: Sequence[SessionKey]) -> dict[SessionKey, Charge]:

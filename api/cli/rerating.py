@@ -67,25 +67,22 @@ def _question(
 
 def _apply(idlefee: "Idlefee", asked: "Question", ends_at: int | None, reason: str) -> "Outcome":
     """Record the orders; then carry them out here. If this is interrupted, a worker finishes."""
-    from billing.decisions import order_rerate
-    from billing.orders import carry_out, entrust
+    from billing.orders import carry_out, ordered
 
-    now = idlefee.clock.now()
-    until = now if ends_at is None else ends_at  # an open end would price what is still to come, too
     with idlefee.writing() as connection:
-        orders = order_rerate(
+        orders = ordered(
             connection,
             asked.site_ids or (),
             asked.tariff.name,
             asked.starts_at,
-            until,
+            ends_at,
             author=AUTHOR,
             reason=reason,
-            now=now,
+            now=idlefee.clock.now(),
         )
-        entrust(connection, orders, now)
-    note("ordered; if this is interrupted, a worker carries it out")
-    return carry_out(idlefee.engine, idlefee.clock, orders)
+    note("ordered; if this is interrupted, a worker carries it out, or the same command goes on with it")
+    with progress("settling") as advance:
+        return carry_out(idlefee.engine, idlefee.clock, orders, advance)
 
 
 def _to_json(answer: "Comparison", outcome: "Outcome | None") -> dict[str, Any]:

@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager
 
 from sqlalchemy import Connection, Engine, func, select
 
-from billing.rerate.pricing import CHARGED, Pricer
+from billing.rerate.pricing import Pricer
 from billing.rerate.question import Comparison, Costs, Question, SiteCost, add_up
+from billing.settle import CHARGED
 from billing.store.tables import charges
 from sessions.database import connect, one_moment, share_moment
 from sessions.store.parts import Part, parts

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, and_, func, select
 
 from billing.rating import Context, Occupancy, fee_of
 from billing.rerate.question import Costs, Question, SiteCost
-from billing.settle import excuses_upon, notice_accepted_at, occupancy_window
+from billing.settle import CHARGED, excuses_upon, notice_accepted_at, occupancy_window
 from billing.store.tables import charges
 from sessions.facts import Kind, facts_of, site_facts
 from sessions.folding import Folded, timeline_from_snapshot
@@ -37,7 +37,6 @@ _OF_A_SESSION = (
     sessions.c.review,
     sessions.c.timeline,
 )
-CHARGED = and_(charges.c.site_id == sessions.c.site_id, charges.c.session_id == sessions.c.id)
 
 
 class Pricer:
