@@ -39,7 +39,9 @@ People and money
 - Where no stall is in service no threshold is reached: the car blocks nobody.
 - The token is the one first named by an event of the session that means something where it falls; its owner
   is who held it at the corrected plug-in. A claim stands over that, also a claim for nobody.
-- A tax that is not included comes on top: `fee_minor` stays the price before it.
-- A fee above `review_above_minor` waits; one that equals it does not. The fee is the computed one.
+- A tax that is not included comes on top: `fee_minor` stays the price before it, `to_pay_minor` has it in.
+- A fee above `review_above_minor` waits; one that equals it does not. The fee is the computed one, to be paid.
+- A session that was settled and runs again, or is none any more, is as if in review until it ends.
+- Released stays what a release was given for, whatever the fee has been since.
 - A running session has review reasons and `not_billable` like an ended one, by the facts so far.
 """

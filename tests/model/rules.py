@@ -54,6 +54,9 @@ def bill(
     if fee_without_exclusions_minor < fee_minor:
         billed, fee_minor = billed_without_exclusions, fee_without_exclusions_minor
 
+    tax_minor = tax(fee_minor, tariff["tax"])
+    on_top = tariff["tax"] is not None and not tariff["tax"]["included"]
+    to_pay_minor = fee_minor + (tax_minor if on_top else 0)
     result = {
         "state": "ended" if end.over else "running",
         "not_billable": None if stays else why_not_billable(found),
@@ -61,8 +64,9 @@ def bill(
         "ended_at": end.at if end.over else None,
         "billed_s": len(billed),
         "fee_minor": fee_minor,
-        "tax_minor": tax(fee_minor, tariff["tax"]),
-        "review": review_reasons(log, found, end, fee_minor, tariff),
+        "tax_minor": tax_minor,
+        "to_pay_minor": to_pay_minor,
+        "review": review_reasons(log, found, end, to_pay_minor, tariff),
         "owner": owner(facts, world, found),
     }
     if with_labels:
@@ -80,6 +84,7 @@ def no_session(log: Log, facts: list[Fact], session: SessionKey, *, with_labels:
         "billed_s": 0,
         "fee_minor": 0,
         "tax_minor": 0,
+        "to_pay_minor": 0,
         "review": ["id_conflict"] if conflict else [],
         "owner": (latest_claim(facts, session) or {}).get("owner"),
     }
@@ -323,13 +328,13 @@ def pinned_tariff(facts: list[Fact], world: World, session: Session) -> dict[str
     return tariff
 
 
-def review_reasons(log: Log, session: Session, end: End, fee_minor: int, tariff: dict[str, Any]) -> list[str]:
+def review_reasons(log: Log, session: Session, end: End, to_pay_minor: int, tariff: dict[str, Any]) -> list[str]:
     limit = tariff["review_above_minor"]
     found = {
         "id_conflict": is_in_conflict(log, session, end),
         "unplug_before_plug_in": session.unplugged_before_plug_in,
         "clock_offsets": session.offsets_apart,
-        "above_limit": limit is not None and fee_minor > limit,
+        "above_limit": limit is not None and to_pay_minor > limit,
     }
     return sorted(reason for reason, holds in found.items() if holds)
 

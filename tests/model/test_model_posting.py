@@ -15,7 +15,7 @@ FINALISED = {"kind": "finalised", "session": SESSION, "fee_minor": 5_00}
 
 
 def step(fee_minor: int, *facts: Fact, review: list[str] | None = None, state: str = "ended") -> Step:
-    bill: dict[str, Any] = {"state": state, "fee_minor": fee_minor, "review": review or []}
+    bill: dict[str, Any] = {"state": state, "to_pay_minor": fee_minor, "review": review or []}
     return bill, list(facts)
 
 
@@ -53,6 +53,19 @@ CASES: dict[str, tuple[list[Step], int, bool]] = {
     "a waiver never pays anyone": ([step(5_00, waiver(6_00))], 0, False),
     "all waived": ([step(5_00), step(5_00, waiver(None))], 0, False),
     "waived in review": ([step(5_00), step(5_00, waiver(1_00), review=CONFLICT)], 4_00, False),
+    "waived while it waits": (
+        [step(5_00, waiver(1_00)), step(8_00, waiver(1_00), waiver(1_00), review=CONFLICT)],
+        3_00,
+        True,
+    ),
+    "fallen and risen past its release, what was released holds": (
+        [step(f, release(5_00), review=CONFLICT) for f in (5_00, 3_00, 8_00)],
+        5_00,
+        True,
+    ),
+    "running again it may fall": ([step(5_00), step(3_00, state="running")], 3_00, False),
+    "running again it may not rise": ([step(5_00), step(8_00, state="running")], 5_00, True),
+    "no session after all": ([step(5_00), step(0, state="none")], 0, False),
     "waived and released": ([step(6_00, release(5_00), waiver(1_00), review=CONFLICT)], 4_00, True),
 }
 
@@ -60,9 +73,10 @@ CASES: dict[str, tuple[list[Step], int, bool]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_posted(case: str) -> None:
     history, posted_minor, waits = CASES[case]
-    assert converge(history, SESSION) == {"posted_minor": posted_minor, "waits": waits}
+    posting = converge(history, SESSION)
+    assert (posting.posted_minor, posting.waits) == (posted_minor, waits)
 
 
 def test_decisions_about_another_session_change_nothing() -> None:
     elsewhere = {**reject(), "session": ("st", "other")}
-    assert converge([step(5_00, elsewhere)], SESSION)["posted_minor"] == 5_00
+    assert converge([step(5_00, elsewhere)], SESSION).posted_minor == 5_00
