@@ -166,9 +166,10 @@ def let_through(
     if finalised and computed_minor > allowed_before_minor:
         waits.append("rise_after_finalisation")
     if decision is not None:
-        if computed_minor <= (decision.amount_minor or 0):
+        released_minor = decision.amount_minor or 0
+        if computed_minor <= released_minor:
             return computed_minor, ()
-        waits.append("rise_after_release")
+        return released_minor, (*waits, "rise_after_release")
     if waits:
         return min(computed_minor, allowed_before_minor), tuple(waits)
     return computed_minor, ()
