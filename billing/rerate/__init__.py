@@ -1,10 +1,10 @@
 """What the same past would have cost under another tariff: asked of every session, and nothing changed by asking.
 
-`question` is what is asked and answered, `pricing` prices a part of the sessions, `compare` shares the parts out to all
-cores. Making the answer true is an order (`billing.decisions.order_rerate`) and settling by it (`billing.orders`).
+`question` is what is asked and answered, `pricing` prices a part of the sessions, `comparing` shares the parts out to
+all cores. Making the answer true is an order (`billing.decisions.order_rerate`) and settling by it (`billing.orders`).
 """
 
-from billing.rerate.compare import compare
+from billing.rerate.comparing import compare
 from billing.rerate.question import Comparison, Question, SiteCost
 
 __all__ = ["Comparison", "Question", "SiteCost", "compare"]

@@ -6,7 +6,7 @@ Nothing here knows a rule of the bill: facts are folded by `sessions.folding`, p
 and a person decides.
 """
 
+from billing.verify.checking import Verified, verify
 from billing.verify.differences import Code, Difference
-from billing.verify.verify import Verified, verify
 
 __all__ = ["Code", "Difference", "Verified", "verify"]
