@@ -32,7 +32,12 @@ ROUTERS = (health, stations, support, accounts, owners, operators, sites, tariff
 
 
 def create_app(idlefee: Idlefee) -> Gate:
-    """The ASGI application of a running engine."""
+    """The ASGI application of a running engine: the gate, the upload door, and behind it all others."""
+    return Gate(uploads.Uploads(behind_the_gate(idlefee), idlefee))
+
+
+def behind_the_gate(idlefee: Idlefee) -> FastAPI:
+    """Every door but that for uploads, which is described here and stands before this."""
     app = FastAPI(
         title="idlefee",
         version="1",
@@ -47,7 +52,7 @@ def create_app(idlefee: Idlefee) -> Gate:
         app.include_router(room.router)
     assembly.install(app, idlefee)
     _describe(app)
-    return Gate(uploads.Uploads(app, idlefee))
+    return app
 
 
 def _describe(app: FastAPI) -> None:

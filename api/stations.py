@@ -4,30 +4,28 @@ we made of it.
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
 
 from api.access.keys import Principal, Role
+from api.answers import READS, WRITES, Report, Stretch, report_of, stretches
 from api.guard import Anyone, Engine, StationOrOperator
+from api.inputs import Body, Moment, PathId, PathSession
 from api.problems import forbidden, not_found
-from billing.rating import report_to_json
-from billing.settle import assess, charges_of
-from sessions.events import json_schema, rfc3339
+from billing.rating import FeeReport
+from billing.settle import Charge, assess, charges_of
+from sessions.events import json_schema
 from sessions.events.wire import Stamp
 from sessions.folding import Folded, fold_sessions
+from sessions.machine import Judged
 from sessions.sites import note_heartbeat, site_of_station
 from sessions.store.queries import SessionKey
 
 router = APIRouter(prefix="/v1", tags=["stations"])
 
-StationId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
-SessionName = Annotated[str, Path(min_length=1, max_length=128)]
 
-
-class Heartbeat(BaseModel):
+class Heartbeat(Body):
     """A sign of life. With `sent_at` the answer tells how far the station's clock is off."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     interval_s: Annotated[int, Field(ge=1, le=86_400, description="how often the station means to send one")] | None = (
         None
@@ -38,12 +36,12 @@ class Heartbeat(BaseModel):
 class HeartbeatAnswer(BaseModel):
     """Our clock, for the station to set its own by."""
 
-    now: str
-    clock_ahead_s: int | None
+    now: Moment
+    clock_ahead_s: Annotated[int | None, Field(description="the station's clock minus ours, where it told its own")]
 
 
-@router.post("/stations/{station_id}/heartbeat")
-def heartbeat(idlefee: Engine, principal: StationOrOperator, station_id: StationId, sign: Heartbeat) -> HeartbeatAnswer:
+@router.post("/stations/{station_id}/heartbeat", responses=WRITES)
+def heartbeat(idlefee: Engine, principal: StationOrOperator, station_id: PathId, sign: Heartbeat) -> HeartbeatAnswer:
     """A sign of life and the time. Heartbeats are no facts: they move no bill."""
     _own_station(principal, station_id)
     now = idlefee.clock.now()
@@ -51,7 +49,7 @@ def heartbeat(idlefee: Engine, principal: StationOrOperator, station_id: Station
     with idlefee.writing() as connection:
         site_of_station(connection, station_id)
         note_heartbeat(connection, station_id, now, sign.interval_s, ahead)
-    return HeartbeatAnswer(now=rfc3339(now), clock_ahead_s=ahead)
+    return HeartbeatAnswer(now=now, clock_ahead_s=ahead)
 
 
 @router.get("/events/schema")
@@ -60,10 +58,43 @@ def event_schema() -> dict[str, Any]:
     return json_schema()
 
 
-@router.get("/stations/{station_id}/sessions/{session:path}")
-def session_as_we_see_it(
-    idlefee: Engine, principal: Anyone, station_id: StationId, session: SessionName
-) -> dict[str, Any]:
+class EventSeen(BaseModel):
+    """One of the station's events, and what we made of it."""
+
+    id: str
+    type: str
+    at: Moment
+    used: bool
+    ignored: Annotated[str | None, Field(description="why it changed nothing", examples=["before_energy"])]
+
+
+class PostedFee(BaseModel):
+    fee_minor: int
+    currency: str
+    in_review: list[str]
+
+
+class Stream(BaseModel):
+    """What we made of a station's stream. Every time is on the station's own clock, the report's too."""
+
+    session: str
+    state: Annotated[str, Field(description="waiting_for_plug_in, running or ended")]
+    stall: str | None
+    plugged_in_at: Moment | None
+    unplugged_at: Moment | None
+    until: Annotated[Moment | None, Field(description="where the timeline stops")]
+    clock_offset_s: Annotated[int, Field(description="our clock minus the station's")]
+    not_billable: Annotated[str | None, Field(examples=["no_completion"])]
+    review: list[str]
+    timeline: list[Stretch]
+    excused: list[Stretch]
+    events: list[EventSeen]
+    report: Annotated[Report | None, Field(description="while the session runs: if the car left now")]
+    posted: PostedFee | None
+
+
+@router.get("/stations/{station_id}/sessions/{session:path}", responses=READS)
+def session_as_we_see_it(idlefee: Engine, principal: Anyone, station_id: PathId, session: PathSession) -> Stream:
     """What we made of a station's stream: the timeline, and each event with the reason if it was ignored."""
     if principal.role is Role.OWNER:
         raise forbidden("Owners see their sessions at /v1/me/sessions.")
@@ -76,48 +107,36 @@ def session_as_we_see_it(
             raise not_found("such session")
         assessed = assess(connection, [folded], now)
         charge = charges_of(connection, [key]).get(key)
-    return _view(folded) | {
-        "report": report_to_json(assessed[0].report) if assessed else None,
-        "posted": None
-        if charge is None
-        else {"fee_minor": charge.fee_minor, "currency": charge.currency, "in_review": list(charge.held)},
-    }
+    return _stream(folded, assessed[0].report if assessed else None, charge)
 
 
-def _view(folded: Folded) -> dict[str, Any]:
+def _stream(folded: Folded, report: FeeReport | None, charge: Charge | None) -> Stream:
     timeline = folded.timeline
-    state = "ended" if folded.closed else "running" if timeline.plugged_in_at is not None else "waiting_for_plug_in"
-    return {
-        "session": folded.key.id,
-        "state": state,
-        "stall": timeline.stall,
-        "plugged_in_at": _stamp(timeline.plugged_in_at),
-        "unplugged_at": _stamp(timeline.ended_at),
-        "until": _stamp(timeline.until),
-        "clock_offset_s": timeline.offset_s,
-        "not_billable": timeline.not_billable,
-        "review": list(timeline.review),
-        "timeline": [_span(*span) for span in timeline.car],
-        "excused": [_span(*span) for span in timeline.excused],
-        "events": [
-            {
-                "id": judged.event.id,
-                "type": judged.event.type.value,
-                "at": rfc3339(judged.event.at),
-                "used": judged.ignored is None,
-                "ignored": judged.ignored,
-            }
-            for judged in timeline.judged
-        ],
-    }
+    return Stream(
+        session=folded.key.id,
+        state="ended" if folded.closed else "running" if timeline.plugged_in_at is not None else "waiting_for_plug_in",
+        stall=timeline.stall,
+        plugged_in_at=timeline.plugged_in_at,
+        unplugged_at=timeline.ended_at,
+        until=timeline.until,
+        clock_offset_s=timeline.offset_s,
+        not_billable=timeline.not_billable,
+        review=list(timeline.review),
+        timeline=stretches(timeline.car, 0),
+        excused=stretches(timeline.excused, 0),
+        events=[_seen(judged) for judged in timeline.judged],
+        report=None if report is None else report_of(report, offset_s=0),
+        posted=None if charge is None else _posted(charge),
+    )
 
 
-def _span(start: int, end: int, label: str) -> dict[str, str]:
-    return {"start": rfc3339(start), "end": rfc3339(end), "label": str(label)}
+def _posted(charge: Charge) -> PostedFee:
+    return PostedFee(fee_minor=charge.fee_minor, currency=charge.currency, in_review=list(charge.held))
 
 
-def _stamp(at: int | None) -> str | None:
-    return None if at is None else rfc3339(at)
+def _seen(judged: Judged) -> EventSeen:
+    event, ignored = judged
+    return EventSeen(id=event.id, type=event.type.value, at=event.at, used=ignored is None, ignored=ignored)
 
 
 def _own_station(principal: Principal, station_id: str) -> None:
