@@ -45,7 +45,7 @@ class PageRoute(APIRoute):
 def error_page(request: Request, error: Exception) -> Response:
     """The page for an error, with its status."""
     problem = _problem(error)
-    if problem.status >= 500:
+    if problem.status == 500:
         # Written out here: a logger that prints local variables would print cookies and keys.
         log.error("page failed", path=request.url.path, traceback="".join(format_exception(error)))
     lost = "Nothing was changed." if request.method == "POST" else "Nothing was lost."
