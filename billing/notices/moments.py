@@ -1,11 +1,14 @@
 """Pure: from when on a full car costs, given the facts so far and a moment. No words here, no database."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from billing.rating import FeeReport
 from billing.tariffs import Tariff
 from sessions.grace import EXCUSED, GraceMode, GracePolicy, Stay
-from sessions.machine import Car, Timeline
+from sessions.machine import Car, Span, Timeline, fold
+
+NOT_USED = ("conflict", "voided")  # what the fold keeps and leaves aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +24,18 @@ class Outlook:
     tax_on_top: bool
 
 
-def restarts_notices(timeline: Timeline, min_resume_s: int) -> bool:
+def unmoved(heard: Timeline, session: str, until: int) -> Timeline:
+    """The session as it is at `until`, on the station's clock, if nothing more happens after the last word."""
+    used = (one.event for one in heard.judged if one.ignored not in NOT_USED)
+    return fold(used, session=session, until=max(until, heard.until or until))
+
+
+def restarts_notices(car: Sequence[Span], min_resume_s: int) -> bool:
     """Whether the car's last completion is news: the first, or after at least `min_resume_s` of charging.
 
     A shorter blip (balancing, preconditioning) restarts no notices.
     """
-    *earlier, last = timeline.car
+    *earlier, last = car
     if last.label != Car.COMPLETE:
         return False
     if not any(span.label == Car.COMPLETE for span in earlier):

@@ -16,7 +16,7 @@ from billing.jobs import Job, Lease, Turn, schedule, session_job
 from billing.notices import letters, store
 from billing.notices.channels import Channel, Outgoing
 from billing.notices.letters import Change, Ending, Letter, Place
-from billing.notices.moments import outlook_at, restarts_notices
+from billing.notices.moments import outlook_at, restarts_notices, unmoved
 from billing.notices.preferences import channels_for
 from billing.notices.store import CHARGE_COMPLETE, CORRECTION, FINAL, Notice, notice_id
 from billing.notices.texts import texts
@@ -26,7 +26,8 @@ from billing.settle import Assessment, Charge, assess, charges_of
 from billing.timers import lock_sessions
 from sessions.database import reading
 from sessions.facts import Fact, Kind, record_facts
-from sessions.folding import Folded, fold_sessions
+from sessions.folding import SESSION_TIMEOUT_S, Folded, fold_sessions
+from sessions.machine import Timeline
 from sessions.store.queries import SessionKey, snapshots_before
 from sessions.store.tables import sessions, sites
 
@@ -59,38 +60,37 @@ class Notices:
     def charge_complete(self, lease: Lease) -> None:
         """Tell whose car has become full until when it may stay; dropped where it is not full any more."""
         with lease.transaction() as turn:
-            for job in turn.jobs:
-                full = self._full(turn.connection, job.session, turn.now)
-                if full is None or store.known(turn.connection, [full.key.site_id], [full.notice_id]):
-                    continue
-                notice = _notice(turn, full.key, full.notice_id, full.owner, CHARGE_COMPLETE, full.letter)
-                self._tell(turn, [(full.owner, notice)])
+            full = self._full(turn.connection, [job.session for job in turn.jobs], turn.now)
+            told = store.known(turn.connection, {key.site_id for key in full}, [one.notice_id for one in full.values()])
+            new = [one for one in full.values() if one.notice_id not in told]
+            notices = [_notice(turn, one.key, one.notice_id, one.owner, CHARGE_COMPLETE, one.letter) for one in new]
+            self._tell(turn, [(one.owner, notice) for one, notice in zip(new, notices, strict=True)])
 
-    def _full(self, connection: Connection, key: SessionKey, now: int) -> _Full | None:
-        """What to tell of a session at this moment; none where the car has left or charges, or nobody is to be told."""
-        snapshot = snapshots_before(connection, [key]).get(key)
-        if snapshot is None or snapshot.closed or snapshot.full_since is None:
-            return None
-        folded = fold_sessions(connection, [key], now)[0]
-        if folded.times_out_at is None or folded.superseded_at is not None:
-            return None
-        # As far as anybody can tell the car stays until silence ends its session.
-        ahead = fold_sessions(connection, [key], max(now, folded.times_out_at - 1), project=True)[0]
-        assessed = assess(connection, [ahead], now)[0]
-        if assessed.owner_id is None or not restarts_notices(ahead.timeline, assessed.tariff.grace.min_resume_s):
-            return None
-        to = owner(connection, assessed.owner_id)
-        so_far = fold_sessions(connection, [key], now, project=True)[0]
-        return _Full(key, to, ahead.timeline.car[-1].start, self._full_letter(assessed, so_far, to, now))
+    def _full(self, connection: Connection, keys: Collection[SessionKey], now: int) -> dict[SessionKey, _Full]:
+        """Those of the sessions whose cars stand full at this moment and whose owners are to be told of it."""
+        snapshots = snapshots_before(connection, keys)
+        standing = [key for key, one in snapshots.items() if one.full_since is not None and not one.closed]
+        folded = {one.key: one for one in fold_sessions(connection, standing, now) if one.superseded_at is None}
+        ahead = [_never_moved(one) for one in folded.values() if not one.closed]
+        full: dict[SessionKey, _Full] = {}
+        for one in assess(connection, ahead, now):
+            car = one.folded.timeline.car
+            if one.owner_id is None or not restarts_notices(car, one.tariff.grace.min_resume_s):
+                continue
+            to = owner(connection, one.owner_id)
+            letter = self._full_letter(one, folded[one.key].timeline, to, now)
+            full[one.key] = _Full(one.key, to, car[-1].start, letter)
+        return full
 
-    def _full_letter(self, ahead: Assessment, so_far: Folded, to: Owner, now: int) -> Letter:
+    def _full_letter(self, ahead: Assessment, heard: Timeline, to: Owner, now: int) -> Letter:
         context, tariff = ahead.context, ahead.tariff
         if context.notice_accepted_at is None and channels_for(to, self._channels):
             # Time counts from the moment a channel accepts this very notice, and that is about to be now.
             context = replace(context, notice_accepted_at=now)
-        bill_so_far, bill_ahead = (rate(one.timeline, tariff, context) for one in (so_far, ahead.folded))
+        so_far = unmoved(heard, _session(ahead.key), now - heard.offset_s)
+        bill_so_far, bill_ahead = (rate(timeline, tariff, context) for timeline in (so_far, ahead.folded.timeline))
         outlook = outlook_at(bill_so_far, bill_ahead, tariff, now)
-        place = Place(ahead.site.name, ahead.folded.timeline.stall, ahead.site.tz)
+        place = Place(ahead.site.name, heard.stall, ahead.site.tz)
         return letters.charge_complete(texts(to.language), place, outlook, now, self._link)
 
     # -- final ----------------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ class Notices:
         key, notice = job.session, store.notice(connection, job.body["site_id"], job.body["notice_id"])
         letter, written_at = Letter(notice.subject, notice.body), notice.created_at
         if notice.kind == CHARGE_COMPLETE:
-            full = self._full(connection, key, now)
+            full = self._full(connection, [key], now).get(key)
             if full is None or full.notice_id != notice.id:
                 return None
             letter, written_at = full.letter, now
@@ -205,6 +205,17 @@ class Notices:
         return Outgoing(
             notice.id, notice.kind, owner(connection, notice.owner_id), letter.subject, letter.body, written_at
         )
+
+
+def _never_moved(one: Folded) -> Folded:
+    """The session of a car that stays until silence ends it: as far ahead as anybody can tell."""
+    until = (one.timeline.until or 0) + SESSION_TIMEOUT_S - 1
+    return replace(one, timeline=unmoved(one.timeline, _session(one.key), until))
+
+
+def _session(key: SessionKey) -> str:
+    """The station's own name for it."""
+    return key.id.partition("/")[2]
 
 
 def _accepted(turn: Turn, key: SessionKey, channel: str, accepted_at: int) -> None:

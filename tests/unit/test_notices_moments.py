@@ -140,4 +140,4 @@ RESUMED = ("charging_resumed", 2000)
     ],
 )
 def test_a_completion_after_a_blip_is_no_news(story: tuple[tuple[str, int], ...], news: bool) -> None:
-    assert restarts_notices(timeline(*story, until=HORIZON), 120) is news
+    assert restarts_notices(timeline(*story, until=HORIZON).car, 120) is news
