@@ -33,7 +33,8 @@ ROUTERS = (health, stations, support, accounts, owners, operators, sites, tariff
 
 def create_app(idlefee: Idlefee) -> Gate:
     """The ASGI application of a running engine: the gate, the upload door, and behind it all others."""
-    return Gate(uploads.Uploads(behind_the_gate(idlefee), idlefee))
+    doors = uploads.Uploads(behind_the_gate(idlefee), idlefee)
+    return Gate(doors, idlefee.settings.largest_upload_bytes)
 
 
 def behind_the_gate(idlefee: Idlefee) -> FastAPI:

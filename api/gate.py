@@ -21,27 +21,35 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 class Gate:
-    """Lets sound requests through to `app`."""
+    """Lets sound requests of at most `largest_bytes` through to `app`."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, app: App, largest_bytes: int) -> None:
+        self._app, self._largest_bytes = app, largest_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = _fault(scope) if scope["type"] == "http" else None
+        problem = _fault(scope, self._largest_bytes) if scope["type"] == "http" else None
         if problem is None:
             await self._app(scope, receive, send)
         else:
             await answer(send, problem.status, problem.headers, problem.body(), MEDIA_TYPE)
 
 
-def _fault(scope: Scope) -> Problem | None:
+def too_large(most: int) -> Problem:
+    return Problem(413, "too_large", "The body is too large", f"Send at most {most} bytes at once.")
+
+
+def _fault(scope: Scope, largest_bytes: int) -> Problem | None:
     for part, text in (("path", scope["path"].encode()), ("query", scope["query_string"])):
         decoded = unquote_to_bytes(text.replace(b"+", b" ")) if part == "query" else text
         if _CONTROL.search(decoded):
             return _bad(part, "holds a control character, for example NUL or a line break: leave it out")
         if part == "query" and not _is_utf8(decoded):
             return _bad(part, "is not UTF-8")
-    encoding = dict(scope["headers"]).get(b"content-encoding", b"identity").strip().lower()
+    headers = dict(scope["headers"])
+    declared = headers.get(b"content-length", b"0")
+    if not declared.isdigit() or len(declared) > 18 or int(declared) > largest_bytes:
+        return too_large(largest_bytes)
+    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
     if encoding not in (b"", b"identity"):
         detail = "Send the body as it is, without a Content-Encoding."
         return Problem(415, "unsupported_encoding", "The body is packed", detail)

@@ -139,7 +139,11 @@ _HTTP = {
     405: ("method_not_allowed", "The door is here, but not for this method: see `Allow` and /openapi.json."),
     413: ("too_large", "Send less at once."),
 }
-_SENTENCES = {"missing": "is missing", "extra_forbidden": "is no field here: leave it out"}
+_SENTENCES = {
+    "missing": "is missing",
+    "extra_forbidden": "is no field here: leave it out",
+    "string_unicode": "must be Unicode text, without half of a surrogate pair",
+}
 MOST_FAULTS_NAMED = 50
 
 

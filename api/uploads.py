@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 import structlog
 
 from api.access.keys import Principal, Remembered, Role, authenticate
-from api.gate import App, Receive, Scope, Send, answer
+from api.gate import App, Receive, Scope, Send, answer, too_large
 from api.problems import MEDIA_TYPE, Problem, forbidden, problem_of, unauthorised, unsupported
 from api.wiring import Idlefee
 from sessions.events import EventFault, SessionEvent, json_schema, parse_batch
@@ -50,7 +50,7 @@ class Uploads:
         headers = dict(scope["headers"])
         principal = await self._principal(headers)
         _refuse_other_types(headers.get(b"content-type", b""))
-        raw = await _body(headers, receive, self._idlefee.settings.largest_upload_bytes)
+        raw = await _body(receive, self._idlefee.settings.largest_upload_bytes)
         items = parse_batch(raw)
         upload = Upload(
             [item for item in items if isinstance(item, SessionEvent)], principal.author, principal.station_id
@@ -86,12 +86,8 @@ def _refuse_other_types(content_type: bytes) -> None:
         raise unsupported("Send events as application/json, or one a line as application/x-ndjson.")
 
 
-async def _body(headers: dict[bytes, bytes], receive: Receive, most: int) -> bytes:
+async def _body(receive: Receive, most: int) -> bytes:
     """The request's body, up to `most` bytes; it stops reading when there is more."""
-    too_large = Problem(413, "too_large", "The upload is too large", f"Send at most {most} bytes at once.")
-    declared = headers.get(b"content-length", b"0")
-    if not declared.isdigit() or len(declared) > 18 or int(declared) > most:
-        raise too_large
     parts, size, more = [], 0, True
     while more:
         message = await receive()
@@ -100,7 +96,7 @@ async def _body(headers: dict[bytes, bytes], receive: Receive, most: int) -> byt
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > most:
-            raise too_large
+            raise too_large(most)
         more = message.get("more_body", False)
     return b"".join(parts)
 

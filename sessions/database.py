@@ -51,6 +51,8 @@ metadata = MetaData(
 )
 
 SQLITE_BUSY_TIMEOUT_S = 5
+POSTGRESQL_LOCK_TIMEOUT_S = 10  # longer than any transaction of ours holds one
+POSTGRESQL_CONNECT_TIMEOUT_S = 5
 
 
 class UtcSeconds(TypeDecorator[int]):
@@ -86,7 +88,17 @@ def connect(url: str, *, pool_size: int = 10) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(parsed, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+    waits = {} if "connect_timeout" in parsed.query else {"connect_timeout": POSTGRESQL_CONNECT_TIMEOUT_S}
+    engine = create_engine(parsed, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, connect_args=waits)
+    event.listen(engine, "connect", _prepare_postgresql)
+    return engine
+
+
+def _prepare_postgresql(connection: Any, _record: ConnectionPoolEntry) -> None:
+    """Whoever holds a lock too long must not hold up every request behind it: they are answered, and come again."""
+    connection.autocommit = True
+    connection.execute(f"SET lock_timeout = '{POSTGRESQL_LOCK_TIMEOUT_S}s'")
+    connection.autocommit = False
 
 
 def _prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:

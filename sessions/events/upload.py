@@ -3,6 +3,7 @@
 A whole batch is validated in one go; only when that fails is it read item by item, to find which.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,10 +97,18 @@ def _load(text: bytes) -> Any:
     except ValueError as fault:
         if "recursion limit" in str(fault):
             raise _too_deep() from None
-        raise
+        document = _load_leniently(text, fault)
     if _deeper_than(document, MAX_DEPTH):
         raise _too_deep()
     return document
+
+
+def _load_leniently(text: bytes, fault: ValueError) -> Any:
+    """Half a surrogate pair or a number of thousands of digits is JSON all the same: it spoils its own event only."""
+    try:
+        return json.loads(text.decode(), parse_int=lambda digits: int(digits) if len(digits) < 1_000 else float(digits))
+    except (ValueError, RecursionError):
+        raise fault from None
 
 
 def _too_deep() -> UnusableUpload:
@@ -156,11 +165,12 @@ _SENTENCES = {
     "extra_forbidden": "is no field of an event: leave it out",
     "enum": "must be one of " + ", ".join(EventType),
     "model_type": "must be a JSON object",
+    "string_unicode": "must be Unicode text, without half of a surrogate pair",
 }
 
 
 def _sentence(error: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in error["loc"])
+    where = ".".join(str(part)[:64] for part in error["loc"]).encode("utf-8", "replace").decode()
     what = _SENTENCES.get(error["type"]) or _what_is_allowed(error)
     return f"{where} {what}" if where else what
 
