@@ -40,7 +40,7 @@ def steps_over(channels: Sequence[Channel], link: str | None) -> dict[str, Step]
     """Every kind of job and its step, those that people wait for first."""
     notices = Notices(channels, link)
     return {
-        "charge_complete": Step(notices.charge_complete, at_once=20),
+        "charge_complete": Step(notices.charge_complete, at_once=200),
         "hand_over": Step(notices.hand_over, at_once=1, turns=50),
         "final": Step(notices.final, at_once=100),
         "correction": Step(notices.correction, at_once=100),
