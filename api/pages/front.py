@@ -23,7 +23,8 @@ from api.pages.views import SessionView, stall_name
 from api.pages.visitors import Anybody, Visitor
 from billing.ledger import trial_balance
 from sessions.facts import FOREVER, Kind, site_facts
-from sessions.sites import Site, all_sites
+from sessions.registry import sites_after
+from sessions.sites import Site
 
 SITES_A_PAGE = 8
 STALLS_A_PAGE = 36
@@ -60,11 +61,11 @@ class SiteView:
     hidden: int
 
 
-def sites_after(connection: Connection, after: str) -> tuple[list[Site], str | None]:
+def sites_page(connection: Connection, after: str) -> tuple[list[Site], str | None]:
     """A page of sites, and after which one the next begins."""
-    rest = [site for site in all_sites(connection) if site.id > after]
-    following = rest[SITES_A_PAGE - 1].id if len(rest) > SITES_A_PAGE else None
-    return rest[:SITES_A_PAGE], following
+    found = sites_after(connection, after, SITES_A_PAGE + 1)
+    following = found[SITES_A_PAGE - 1].id if len(found) > SITES_A_PAGE else None
+    return found[:SITES_A_PAGE], following
 
 
 def stalls_of(sight: Sight, sites: Sequence[Site], subject: Subject) -> list[SiteView]:
@@ -112,7 +113,7 @@ def parts_of(sight: Sight, subjects: Sequence[Subject], bars: bool) -> dict[Subj
 
 def _parts(sight: Sight, subject: Subject, bars: bool) -> Parts:
     found: dict[str, str] = {}
-    sites, _ = sites_after(sight.connection, subject.name)
+    sites, _ = sites_page(sight.connection, subject.name)
     for stall in (stall for site in stalls_of(sight, sites, subject) for stall in site.stalls):
         found[stall.id] = fragment("_stall.html", stall=stall, now=sight.now)
         if bars:
@@ -152,7 +153,7 @@ After = Annotated[str, Query(max_length=64)]
 @router.get("/")
 def front(request: Request, idlefee: Engine, visitor: Anybody, after: After = "") -> Response:
     with idlefee.reading() as connection:
-        sites, following = sites_after(connection, after)
+        sites, following = sites_page(connection, after)
         shown = stalls_of(Sight(connection, request.state.page["now"]), sites, _subject(visitor, after))
         sums = request.app.state.pages.books_sum.of(connection)
     counts: dict[str, int] = {}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from sessions.store.queries import SessionKey
-from sessions.store.tables import sessions, stalls, station_contacts, stations
+from sessions.store.tables import sessions, stalls, station_contacts
 
 
 class Contact(NamedTuple):
@@ -49,17 +49,6 @@ def stall_counts(connection: Connection, site_ids: Collection[str]) -> dict[str,
         select(stalls.c.site_id, func.count()).where(stalls.c.site_id.in_(sorted(site_ids))).group_by(stalls.c.site_id)
     )
     return {row[0]: int(row[1]) for row in connection.execute(statement)}
-
-
-def stations_of(connection: Connection, site_ids: Collection[str], most: int) -> list[tuple[str, str]]:
-    """(site, station), in order."""
-    statement = (
-        select(stations.c.site_id, stations.c.id)
-        .where(stations.c.site_id.in_(sorted(site_ids)))
-        .order_by(stations.c.site_id, stations.c.id)
-        .limit(most)
-    )
-    return [(row[0], row[1]) for row in connection.execute(statement)]
 
 
 def open_at(connection: Connection, at: Collection[StallRow]) -> list[SessionKey]:
