@@ -8,13 +8,13 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, insert, select, tuple_, update
+from sqlalchemy import Connection, func, insert, select, tuple_, union, update
 
 from billing.store.tables import tariff_assignments, tariffs
 from billing.tariffs import Tariff, preset, preset_names, tariff_from_json, tariff_to_json
 from sessions.database import bulk_insert, may_write
 from sessions.facts import Fact, Kind, site_facts
-from sessions.store.tables import sites
+from sessions.store.tables import facts, sites
 
 DEFAULT_TARIFF = "standard"
 
@@ -163,6 +163,15 @@ def assign(
 def price_by_occupancy(connection: Connection, site_id: str) -> None:
     """From now on one session's fee at this site may depend on its neighbours."""
     connection.execute(update(sites).where(sites.c.id == site_id).values(priced_by_occupancy=True))
+
+
+def ever_used(connection: Connection) -> list[Tariff]:
+    """Every version that any session can have been priced by so far: those assigned to sites, and those ordered."""
+    assigned = select(tariff_assignments.c.tariff, tariff_assignments.c.tariff_version)
+    ordered = select(facts.c.tariff, facts.c.tariff_version).where(
+        facts.c.kind == Kind.RERATE.value, facts.c.session_id.is_(None)
+    )
+    return [tariff_version(connection, VersionRef(*row)) for row in connection.execute(union(assigned, ordered))]
 
 
 def assignments_of(connection: Connection, site_ids: Collection[str]) -> dict[str, list[Assignment]]:

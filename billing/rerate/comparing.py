@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import AbstractContextManager
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine
 
 from billing.rerate.pricing import Pricer
-from billing.rerate.question import Comparison, Costs, Question, SiteCost, add_up
-from billing.settle import CHARGED
-from billing.store.tables import charges
+from billing.rerate.question import Comparison, Costs, Question, add_up
 from sessions.database import connect, one_moment, share_moment
 from sessions.store.parts import Part, parts
 from sessions.store.tables import sessions
@@ -40,7 +38,6 @@ def compare(
         for done, costs in enumerate(priced, start=1):
             found.append(costs)
             progress(done, len(shares))
-        found.append(_no_longer_idle(connection, question))
         return Comparison(question, add_up(found))
 
 
@@ -75,23 +72,3 @@ class _Worker:
     @classmethod
     def price(cls, share: Part) -> Costs:
         return cls.pricer.price(share)
-
-
-def _no_longer_idle(connection: Connection, question: Question) -> Costs:
-    """Sessions that cost something and would be within the grace: no pricer reads them, their fee would be nothing."""
-    statement = (
-        select(sessions.c.site_id, charges.c.currency, func.count(), func.sum(charges.c.computed_minor))
-        .join(charges, CHARGED)
-        .where(
-            question.asks_for(),
-            sessions.c.complete_s <= question.tariff.grace.grace_s,
-            charges.c.computed_minor > 0,
-        )
-        .group_by(sessions.c.site_id, charges.c.currency)
-    )
-    costs: Costs = {}
-    for site_id, currency, count, old_minor in connection.execute(statement):
-        cost = costs.setdefault(site_id, SiteCost())
-        cost.changed += count
-        cost.old_minor[currency] += int(old_minor)
-    return costs

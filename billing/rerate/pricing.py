@@ -1,15 +1,17 @@
 """Prices one part of the sessions: `billing.rating` on what the snapshots keep, without reading an event.
 
-Two shortcuts, neither of them a rule of its own. A session that was complete for no longer than the tariff's grace has
-no billed second under any rule of stays, exclusions or tiers, so the database counts those and only the others are
-read. And how full a site was is asked once for many sessions.
+Two shortcuts, neither of them a rule of its own. A session that was complete for no longer than a tariff's grace has no
+billed second under any rule of stays, exclusions or tiers. So the database counts those that would cost nothing, and
+sums what they do cost if any tariff there ever was could have billed them; only the others are read. And how full a
+site was is asked once for many sessions.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, RowMapping, and_, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
 
+from billing.assignments import ever_used
 from billing.rating import Context, Occupancy, fee_of
 from billing.rerate.question import Costs, Question, SiteCost
 from billing.settle import CHARGED, excuses_upon, notice_accepted_at, occupancy_window
@@ -47,21 +49,41 @@ class Pricer:
         self._question = question
         self._plain = {site.id: Context(zone=site.tz) for site in all_sites(connection)}
         self._excuses = site_facts(connection, self._plain, [Kind.EXCUSE])
+        self._grace_s = question.tariff.grace.grace_s
+        self._least_grace_s = min((tariff.grace.grace_s for tariff in ever_used(connection)), default=0)
 
     def price(self, part: Part) -> Costs:
         """The sums of the sessions in `part`."""
         asked = and_(part.rows(self._connection), self._question.asks_for())
         counted = select(sessions.c.site_id, func.count()).where(asked).group_by(sessions.c.site_id)
         costs = {site_id: SiteCost(sessions=count) for site_id, count in self._connection.execute(counted)}
+        if self._least_grace_s < self._grace_s:
+            self._add_what_would_be_free(costs, asked)
         longer = (
             select(*_OF_A_SESSION, charges.c.computed_minor, charges.c.currency)
             .join_from(sessions, charges, CHARGED, isouter=True)
-            .where(asked, sessions.c.complete_s > self._question.tariff.grace.grace_s)
+            .where(asked, sessions.c.complete_s > self._grace_s)
         )
         result = self._connection.execute(longer, execution_options={"yield_per": ROWS_A_FETCH})
         for rows in result.mappings().partitions():
             self._add(costs, rows)
         return costs
+
+    def _add_what_would_be_free(self, costs: Costs, asked: ColumnElement[bool]) -> None:
+        """Sessions that some tariff may have billed, and that would be within the grace."""
+        statement = (
+            select(sessions.c.site_id, charges.c.currency, func.count(), func.sum(charges.c.computed_minor))
+            .join(charges, CHARGED)
+            .where(
+                asked,
+                sessions.c.complete_s.between(self._least_grace_s + 1, self._grace_s),
+                charges.c.computed_minor > 0,
+            )
+            .group_by(sessions.c.site_id, charges.c.currency)
+        )
+        for site_id, currency, count, old_minor in self._connection.execute(statement):
+            costs[site_id].changed += count
+            costs[site_id].old_minor[currency] += int(old_minor)
 
     def _add(self, costs: Costs, rows: Sequence[RowMapping]) -> None:
         tariff = self._question.tariff
