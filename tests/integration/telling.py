@@ -14,6 +14,7 @@ from sqlalchemy import select
 from api.settings import Settings
 from api.wiring import Idlefee, running
 from api.worker import Worker
+from billing import decisions
 from billing.assignments import add_version, assign
 from billing.jobs import dead_letters
 from billing.notices import Channel, Notice, inbox
@@ -83,6 +84,12 @@ class Town:
         """The whole session, unplugged `idle_s` after it was full."""
         self.fill(token=token, **more)
         self.post("unplugged", 1800 + idle_s, **more)
+
+    def excuse(self, starts_at: int, ends_at: int) -> None:
+        """The operator excuses the whole site."""
+        why = {"author": "op", "reason": "power cut"}
+        with self.app.writing() as connection:
+            decisions.excuse(connection, "harbour", starts_at, ends_at, now=self.clock.now(), stall=None, **why)
 
     # -- what came of it ------------------------------------------------------------------------------------
 
