@@ -13,6 +13,7 @@ import pytest
 
 from tests.databases import postgres_server
 from tests.docs.reading import ROOT, blocks, page
+from tests.integration.command_line import SAMPLE, Shell
 
 README = ROOT / "README.md"
 STATIONS = ROOT / "docs" / "stations.md"
@@ -67,9 +68,8 @@ def test_sixty_seconds_by_hand(tmp_path: Path) -> None:
     assert re.findall(r"# (Fees: .*)$", sample, re.MULTILINE)[0] in printed
 
 
-def test_the_total_of_the_sample_is_exact(tmp_path: Path) -> None:
-    terminal = environment(IDLEFEE_DATABASE_URL=f"sqlite:///{tmp_path / 'idlefee.db'}")
-    assert '"total_minor": 17920,' in paste("idlefee import docs/examples/site-day.csv --json", terminal)
+def test_the_total_of_the_sample_is_exact(sqlite_url: str) -> None:
+    assert Shell(sqlite_url).json("import", SAMPLE)["total_minor"] == 179_20
     assert "Fees: $179.20," in page(README)
 
 
