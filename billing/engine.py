@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from billing.jobs import Job, schedule, session_job
 from billing.settle import Charge, Settlement, settle
 from sessions.facts import FOREVER, sessions_overlapping
-from sessions.folding import Folded, recall, refold
+from sessions.folding import Folded, over_by_silence_at, recall, refold
 from sessions.intake import Changes
 from sessions.sites import Stretch, occupied_stretch
 from sessions.store import queries
@@ -136,11 +136,14 @@ def _time_outs(
     folded: Iterable[Folded], before: Mapping[SessionKey, Before], live: frozenset[SessionKey]
 ) -> Iterator[Job]:
     """A session that begins, or begins again, is looked at when it would be over by silence; the step postpones
-    itself.
+    itself. It comes sooner where the last word turned out to be none.
     """
     for one in folded:
         earlier = before.get(one.key, UNHEARD_OF)
-        if one.times_out_at is not None and (earlier.plugged_in_at is None or earlier.closed):
+        due_at = (
+            None if earlier.closed or earlier.until is None else over_by_silence_at(earlier.until, earlier.offset_s)
+        )
+        if one.times_out_at is not None and (due_at is None or one.times_out_at < due_at):
             yield session_job("time_out", one.key, one.times_out_at, quiet=one.key not in live)
 
 

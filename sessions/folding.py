@@ -33,6 +33,11 @@ MOVES_THE_CAR = frozenset(kind for _, kind in CAR)
 SESSION_TIMEOUT_S = 24 * 3600  # RULES, "When a fee posts": without an event for so long, a session is over
 
 
+def over_by_silence_at(heard_at: int, offset_s: int) -> int:
+    """On our clock: when a session is over of which nothing was heard since `heard_at` on its station's."""
+    return heard_at + offset_s + SESSION_TIMEOUT_S
+
+
 @dataclass(frozen=True, slots=True)
 class Folded:
     """A session as its facts tell it at one moment. Times are UTC seconds on the station's clock, `folded_at` on
@@ -73,7 +78,7 @@ class Folded:
         """On our clock: when this session will be over if nothing more is heard of it."""
         if self.closed or self.timeline.until is None:
             return None
-        return self.timeline.until + self.timeline.offset_s + SESSION_TIMEOUT_S
+        return over_by_silence_at(self.timeline.until, self.timeline.offset_s)
 
 
 def fold_sessions(
@@ -136,7 +141,7 @@ def _finish(
     if heard is None:
         return Folded(key, timeline, timeline.ended_at is not None, None, now)
     last, superseded_at = heard
-    closed = last + timeline.offset_s + SESSION_TIMEOUT_S <= now
+    closed = over_by_silence_at(last, timeline.offset_s) <= now
     until = last
     if project and not closed and superseded_at is None:
         until = max(last, now - timeline.offset_s)
