@@ -55,24 +55,25 @@ def _question(
     from billing.assignments import latest
     from billing.rerate import Question
     from sessions.facts import FOREVER
-    from sessions.sites import all_sites, site
+    from sessions.sites import site
 
     with idlefee.reading() as connection:
-        named = site_ids or [one.id for one in all_sites(connection)]
-        for site_id in named:
+        for site_id in site_ids or ():
             site(connection, site_id)
         chosen = latest(connection, tariff)
-    return Question(chosen, starts_at, FOREVER if ends_at is None else ends_at, tuple(sorted(set(named))))
+    named = tuple(sorted(set(site_ids))) if site_ids else None
+    return Question(chosen, starts_at, FOREVER if ends_at is None else ends_at, named)
 
 
 def _apply(idlefee: "Idlefee", asked: "Question", ends_at: int | None, reason: str) -> "Outcome":
     """Record the orders; then carry them out here. If this is interrupted, a worker finishes."""
     from billing.orders import carry_out, ordered
+    from sessions.sites import all_sites
 
     with idlefee.writing() as connection:
         orders = ordered(
             connection,
-            asked.site_ids or (),
+            asked.site_ids or [site.id for site in all_sites(connection)],
             asked.tariff.name,
             asked.starts_at,
             ends_at,

@@ -23,7 +23,7 @@ class Question:
     def asks_for(self) -> ColumnElement[bool]:
         """Sessions of the time and the sites that are over and had a completion before their end."""
         begins = sessions.c.plugged_in_at + sessions.c.offset_s
-        asked = [sessions.c.closed.is_(True), sessions.c.not_billable.is_(None)]
+        asked: list[ColumnElement[bool]] = [sessions.c.closed.is_(True), sessions.c.not_billable.is_(None)]
         # Only what narrows the question: the planner of a database takes each condition for a rare one.
         if self.starts_at > 0:
             asked.append(begins >= self.starts_at)
