@@ -52,7 +52,12 @@ def commands(path: Path) -> Iterator[str]:
     for block in map(Block._make, _BLOCK.findall(page(path))):
         if block.language in {"sh", "bash", ""}:
             yield from (line.partition("  #")[0].strip() for line in block.text.splitlines())
-    yield from (span.strip() for span in _SPAN.findall(_BLOCK.sub("", page(path))))
+    yield from map(str.strip, spans(path))
+
+
+def spans(path: Path) -> list[str]:
+    """Code in the text."""
+    return _SPAN.findall(_BLOCK.sub("", page(path)))
 
 
 def links(path: Path) -> list[str]:

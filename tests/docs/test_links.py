@@ -1,13 +1,16 @@
 """Links lead somewhere, and pictures are small and shown."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.docs.reading import PAGES, ROOT, anchors, links, name
+from tests.docs.reading import PAGES, ROOT, anchors, files_of, links, name, spans
 
 IMAGES = ROOT / "docs" / "images"
 LARGEST_IMAGE_BYTES = 200_000
+
+_PLACE = re.compile(r"(?:sessions|billing|api|tests|docs)/[\w./-]+")
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name)
@@ -20,6 +23,17 @@ def _leads(path: Path, link: str) -> bool:
     file, _, anchor = link.partition("#")
     target = (path.parent / file).resolve() if file else path
     return target.exists() and (not anchor or anchor in anchors(target))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_files_and_rooms_that_are_named_are_there(path: Path) -> None:
+    told = [span for span in spans(path) if _PLACE.fullmatch(span)]
+    wrong = [place for place in told if place not in files_of(path) and not _is_there(place)]
+    assert not wrong, f"{name(path)} names {', '.join(wrong)}: nothing is there"
+
+
+def _is_there(place: str) -> bool:
+    return (ROOT / place).exists() or (ROOT / f"{place}.py").is_file()
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:
