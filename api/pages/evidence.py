@@ -104,11 +104,11 @@ def evidence(folded: Folded) -> list[Evidence]:
             used=ignored is None,
             why="" if ignored is None else words.word(words.IGNORED, ignored),
         )
-        for event, ignored in _bearing(folded)
+        for event, ignored in bearing(folded)
     ]
 
 
-def _bearing(folded: Folded) -> list[Judged]:
+def bearing(folded: Folded) -> list[Judged]:
     """The session's own events; of the stall's and the station's faults those of its time, or open when it began."""
     timeline, own = folded.timeline, folded.key.id.partition("/")[2]
     start, end = timeline.plugged_in_at, timeline.ended_at
