@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from operator import attrgetter
+from functools import cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -66,8 +67,13 @@ def _checked(id_: str) -> str:
     return id_
 
 
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())  # it walks the whole zone database
+
+
 def _zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _zones():
         raise BadName(f"{name!r} is no IANA time zone; one is for example Europe/Berlin")
     return name
 
