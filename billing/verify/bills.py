@@ -1,7 +1,7 @@
 """Is each session what its events tell, and each charge what the facts cost? Both as of when they were written."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,6 +60,18 @@ def bills(connection: Connection, keys: Sequence[SessionKey], now: int) -> Bills
         *(found for one in assessed for found in _charge_differences(charges[one.key], one)),
     ]
     books = {one.key: books_of(_again(charges[one.key], one), one.tariff) for one in assessed}
+    return Bills(charges, books, differences)
+
+
+def together(several: Iterable[Bills]) -> Bills:
+    """The bills of several lots of sessions as one."""
+    charges: dict[SessionKey, Charge] = {}
+    books: dict[SessionKey, Balances] = {}
+    differences: list[Difference] = []
+    for one in several:
+        charges |= one.charges
+        books |= one.books
+        differences += one.differences
     return Bills(charges, books, differences)
 
 

@@ -3,19 +3,22 @@ nobody up.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, func, select
 
+from billing.assignments import TariffUnknown
 from billing.jobs import waiting
 from billing.store.tables import jobs
-from billing.verify.bills import bills
+from billing.tariffs import TariffFaults
+from billing.verify.bills import Bills, bills, together
 from billing.verify.books import Standing, lone_entries, stand, wrong_balances, wrong_postings, wrong_transfers
-from billing.verify.differences import Difference
+from billing.verify.differences import Code, Difference
 from billing.verify.received import altered_events, wrong_conflicts
 from billing.verify.walk import chunks
 from sessions.database import one_moment
+from sessions.store.queries import SessionKey
 from sessions.store.tables import events, sessions
 
 
@@ -36,6 +39,9 @@ class Verified:
     def clean(self) -> bool:
         return self.differences == 0
 
+
+# What reading a row raises that the product never wrote.
+NO_SENSE = (LookupError, ValueError, TypeError, AttributeError, TariffFaults, TariffUnknown)
 
 Progress = Callable[[int, int], None]  # rows looked at, rows there are
 
@@ -81,7 +87,7 @@ class _Walk:
         yield from wrong_conflicts(self._connection)
         standing: Standing = Counter()
         for chunk in chunks(self._connection):
-            found = bills(self._connection, chunk.keys, self._now)
+            found = self._bills(chunk.keys)
             yield from found.differences
             yield from wrong_postings(self._connection, chunk.keys, found.books)
             yield from wrong_transfers(self._connection, chunk, found.charges, self.seen)
@@ -91,6 +97,19 @@ class _Walk:
             self._step(len(chunk.keys))
         yield from lone_entries(self._connection)
         yield from wrong_balances(self._connection, standing)
+
+    def _bills(self, keys: Sequence[SessionKey]) -> Bills:
+        """What `bills` finds; where it stumbles over a row that makes no sense, session by session."""
+        try:
+            return bills(self._connection, keys, self._now)
+        except NO_SENSE as error:
+            if len(keys) > 1:
+                return together([self._bills([key]) for key in keys])
+            detail = " ".join(f"{type(error).__name__}: {error}".split())
+            meaning = (
+                f"what is stored of it, or of its tariff, cannot be read ({detail:.200}): nothing of it was checked"
+            )
+            return Bills({}, {}, [Difference(Code.UNREADABLE, f"session {keys[0].id}", meaning)])
 
     def _events_seen(self, count: int) -> None:
         self.seen["events"] += count

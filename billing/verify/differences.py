@@ -13,6 +13,7 @@ class Code(StrEnum):
     EVENT_ALTERED = "event_altered"  # a stored event is not what the station sent
     CONFLICT_UNNOTED = "conflict_unnoted"  # an id came with two contents and is used all the same
     CONFLICT_UNFOUNDED = "conflict_unfounded"  # an event is not used although its id came with one content
+    UNREADABLE = "unreadable"  # what is stored of a session, or of what it is priced by, makes no sense to the product
     SNAPSHOT_MISSING = "snapshot_missing"  # a session's events are stored, the session is not
     SNAPSHOT_DIFFERS = "snapshot_differs"  # a session is not what its events tell
     NO_TARIFF = "no_tariff"  # a session's site, or its tariff since ever, is not there

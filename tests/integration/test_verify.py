@@ -300,6 +300,31 @@ def test_a_transfer_for_a_session_that_never_was(world: Idlefee) -> None:
     assert (Code.CHAIN_BROKEN, "books of z1/z") in found
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE events SET type = 'vanished' WHERE id = 'a-3'",
+        "UPDATE events SET digest = 'no digest' WHERE id = 'a-3'",
+        "UPDATE events SET session_id = 'a' WHERE id = 'a-3'",
+        "UPDATE events SET data = 'no data' WHERE id = 'a-3'",
+    ],
+)
+def test_an_event_that_makes_no_sense_is_named_and_the_rest_is_checked(world: Idlefee, statement: str) -> None:
+    tamper(world, statement, "UPDATE charges SET fee_minor = 1 WHERE session_id = 'm1/c'")
+
+    found = named(world)
+
+    assert {(Code.EVENT_ALTERED, "event h1/a-3"), (Code.CHARGE_DIFFERS, "charge of m1/c")} <= found
+    others = {subject for code, subject in found if code is not Code.BALANCE_DIFFERS and "h1/" not in subject}
+    assert others - {"session a"} == {"charge of m1/c"}
+
+
+def test_a_tariff_that_makes_no_sense_is_named_at_its_sessions(world: Idlefee) -> None:
+    tamper(world, "UPDATE tariffs SET body = '{}' WHERE name = 'standard'")
+
+    assert (Code.UNREADABLE, "session h1/a") in named(world)
+
+
 def test_a_conflict_that_was_hushed_up(world: Idlefee) -> None:
     post(world, a_session("h1", "d", idle_s=None, at=NOON + 86_401))
     assert named(world) == set()
