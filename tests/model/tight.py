@@ -13,7 +13,7 @@ from typing import Any
 from tests.model.events import FAULT_TYPES, TYPE_ORDER, Fact, SessionKey, World
 from tests.model.generate import CLOCK_CHANGES, OWNERS, TOKENS, likely, new_event
 
-STEPS_S = (0, 0, 1, 1, 2, 5, 30, 59, 60, 61)
+STEPS_S = (0, 0, 1, 2, 30, 59, 60, 61, 120)
 HORIZON_S = 600
 BEGIN = CLOCK_CHANGES[1] - HORIZON_S // 2
 DAY_S = 86_400
@@ -67,7 +67,7 @@ def tight_story(rng: Random, station: str, stall: str, name: str) -> list[Fact]:
     for kind in ("plugged_in", "charging_started", "charge_complete", "charging_resumed", "charge_complete"):
         story.append((kind, at))
         at += rng.choice(STEPS_S)
-    if likely(rng, 60):
+    if likely(rng, 75):
         story.append(("unplugged", at + rng.choice(STEPS_S)))
     return [new_event(rng, station, stall, name, kind, at) for kind, at in story if not likely(rng, 10)]
 
@@ -104,7 +104,7 @@ def tight_history(rng: Random, world: World) -> list[Fact]:
         if likely(rng, 50):
             event["seq"] = rng.randrange(1, 9)
         send(rng, event)
-    events += [contradiction(rng, event) for event in events if likely(rng, 3)]
+    events += [contradiction(rng, event) for event in events if likely(rng, 1)]
     rng.shuffle(events)
     return events
 

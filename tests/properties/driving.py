@@ -7,24 +7,30 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, delete, func, select
 
-from billing import decisions, ledger
+from api.settings import Settings
+from api.wiring import Idlefee
+from api.worker import Worker
+from billing import decisions, ledger, orders
 from billing.assignments import add_version, assign, install_presets
 from billing.engine import Cause, on_changes, resettle
 from billing.owners import Owner, add_owner, give_token
 from billing.settle import Charge, charge_from_row
-from billing.store.tables import charges
+from billing.store.tables import charges, jobs
 from billing.tariffs import DAYS, NoFeeHours, Tariff, Tax, Tier
-from sessions.database import connect, reading, writing
+from billing.verify import verify
+from sessions.clock import FixedClock
+from sessions.database import connect
 from sessions.events import SessionEvent, rfc3339
 from sessions.facts import Fact as Recorded
-from sessions.facts import Kind, record_facts
+from sessions.facts import Kind, facts_of, record_facts
 from sessions.grace import GraceMode, GracePolicy
 from sessions.intake import EventResult, TokenNames, Upload, record
 from sessions.sites import add_seller, add_site, add_stall, add_station
 from sessions.store.queries import SessionKey
 from sessions.store.tables import sessions
+from sessions.writer import Intake
 from tests.model import events as model
 from tests.model.generate import OWNERS
 
@@ -43,14 +49,19 @@ class Books(NamedTuple):
 
 
 class Deployment:
-    """One database with a world's sellers, sites, stalls, tariffs and tokens."""
+    """One database with a world's sellers, sites, stalls, tariffs and tokens; `app.clock` stands where it is put."""
 
-    def __init__(self, engine: Engine, world: model.World) -> None:
-        self.engine = engine
+    def __init__(self, url: str, world: model.World, now: int = SINCE_EVER) -> None:
         self.world = world
-        with writing(engine) as connection:
+        self.clock = FixedClock(now)
+        engine = connect(url)
+        with engine.connect() as connection:
+            names = TokenNames.load(connection)
+        self.app = Idlefee(
+            Settings(database_url=url), engine, self.clock, Intake(engine, self.clock, [on_changes]), names
+        )
+        with self.app.writing() as connection:
             install_presets(connection, SINCE_EVER)
-            self.names = TokenNames.load(connection)
             self._build(connection)
 
     def _build(self, connection: Connection) -> None:
@@ -74,7 +85,7 @@ class Deployment:
     def _give(self, connection: Connection, holding: dict[str, Any]) -> str:
         return give_token(
             connection,
-            self.names,
+            self.app.names,
             uid=holding["token"],
             owner_id=holding["owner"],
             author="test",
@@ -85,7 +96,7 @@ class Deployment:
 
     # -- what happens ---------------------------------------------------------------------------------------
 
-    def record(self, events: Sequence[model.Fact], now: int) -> list[EventResult]:
+    def record(self, events: Sequence[model.Fact]) -> list[EventResult]:
         """One transaction of the intake; one upload for each run of events that came the same way."""
         uploads: list[Upload] = []
         for event in events:
@@ -94,19 +105,43 @@ class Deployment:
                 uploads[-1] = Upload([*uploads[-1].events, as_event(event)], "test", imported=imported)
             else:
                 uploads.append(Upload([as_event(event)], "test", imported=imported))
-        with writing(self.engine) as connection:
-            results = record(connection, uploads, now, self.names, [on_changes])
+        with self.app.writing() as connection:
+            results = record(connection, uploads, self.clock.now(), self.app.names, [on_changes])
         return [one for upload in results for one in upload]
 
-    def decide(self, fact: model.Fact, now: int) -> None:
+    def decide(self, fact: model.Fact) -> None:
         """Record what somebody decided, and let it settle."""
-        with writing(self.engine) as connection:
-            getattr(self, f"_{fact['kind']}")(connection, fact, now)
+        if fact["kind"] == "rerate":
+            self._rerate(fact)
+            return
+        with self.app.writing() as connection:
+            getattr(self, f"_{fact['kind']}")(connection, fact, self.clock.now())
 
-    def settle_again(self, now: int) -> None:
-        """Settle every session as of `now`, as the time-outs that are due would."""
-        with writing(self.engine) as connection:
-            self._resettle_all(connection, now)
+    def put_clock(self, now: int) -> None:
+        self.clock.advance(now - self.clock.now())
+
+    def next_step_at(self) -> int | None:
+        """When the next job is due."""
+        with self.app.reading() as connection:
+            return connection.execute(select(func.min(jobs.c.due_at))).scalar()
+
+    def work(self) -> None:
+        """Do what is due by now; a step that fails is an error here."""
+        Worker(self.app, channels=[]).run_due()
+        with self.app.reading() as connection:
+            failed = connection.execute(select(jobs.c.key, jobs.c.last_error).where(jobs.c.last_error.is_not(None)))
+            if found := failed.all():
+                raise AssertionError(f"steps failed: {found}")
+
+    def time_out(self) -> None:
+        """Carry out the time-outs that are due; nothing becomes final."""
+        self.forget_finality()
+        self.work()
+
+    def forget_finality(self) -> None:
+        """Drop every step but the time-outs: the moments at which people are told, and what follows from that."""
+        with self.app.writing() as connection:
+            connection.execute(delete(jobs).where(jobs.c.kind != "time_out"))
 
     def _assign(self, connection: Connection, fact: model.Fact, now: int) -> None:
         # Given as of the beginning: the product refuses what is back-dated, the model has no such moment.
@@ -123,11 +158,12 @@ class Deployment:
     def _void(self, connection: Connection, fact: model.Fact, now: int) -> None:
         decisions.void_event(connection, fact["station"], fact["id"], now=now, **BY)
 
-    def _rerate(self, connection: Connection, fact: model.Fact, now: int) -> None:
+    def _rerate(self, fact: model.Fact) -> None:
         sites = sorted(self.world["sites"]) if fact["site"] is None else [fact["site"]]
         name = self.tariffs[fact["tariff"]].name
-        decisions.order_rerate(connection, sites, name, fact["from"], fact["to"], now=now, **BY)
-        self._resettle_all(connection, now)
+        with self.app.writing() as connection:
+            given = orders.ordered(connection, sites, name, fact["from"], fact["to"], now=self.clock.now(), **BY)
+        orders.carry_out(self.app.engine, self.clock, given)
 
     def _claim(self, connection: Connection, fact: model.Fact, now: int) -> None:
         decisions.claim(connection, self.key(fact["session"]), fact["owner"], now=now, **BY)
@@ -151,14 +187,9 @@ class Deployment:
 
     def _note(self, connection: Connection, kind: Kind, fact: model.Fact, now: int, **more: Any) -> None:
         key = self.key(fact["session"])
-        noted = Recorded(site_id=key.site_id, kind=kind, session_id=key.id, **BY, **more)
+        noted = Recorded(site_id=key.site_id, kind=kind, session_id=key.id, author="test", reason="because", **more)
         record_facts(connection, [noted], now)
         resettle(connection, [key], now, Cause(kind.value, quiet=True))
-
-    def _resettle_all(self, connection: Connection, now: int) -> None:
-        known = select(sessions.c.site_id, sessions.c.id)
-        keys = [SessionKey(*row) for row in connection.execute(known)]
-        resettle(connection, keys, now, Cause("all", quiet=True))
 
     # -- what came of it ------------------------------------------------------------------------------------
 
@@ -167,7 +198,7 @@ class Deployment:
         return SessionKey(self.world["stations"][station], f"{station}/{name}")
 
     def books(self) -> Books:
-        with reading(self.engine) as connection:
+        with self.app.reading() as connection:
             charged = map(charge_from_row, connection.execute(select(charges)).mappings())
             trial: dict[str, int] = {}
             for row in ledger.trial_balance(connection):
@@ -184,14 +215,33 @@ class Deployment:
                 },
             )
 
+    def finalised(self, named: Sequence[model.SessionKey]) -> set[model.SessionKey]:
+        """Those of the sessions that time has made final."""
+        with self.app.reading() as connection:
+            recorded = facts_of(connection, [self.key(session) for session in named])
+        return {
+            session
+            for session in named
+            if any(fact.kind is Kind.FINALISED for fact in recorded.get(self.key(session), []))
+        }
+
+    def differences(self) -> list[str]:
+        """What `verify` has to say."""
+        found: list[str] = []
+        verify(self.app.engine, self.clock.now(), lambda one: found.append(str(one)))
+        return found
+
+    def close(self) -> None:
+        self.app.engine.dispose()
+
 
 @contextmanager
-def deployed(url: str, world: model.World) -> Iterator[Deployment]:
-    engine = connect(url)
+def deployed(url: str, world: model.World, now: int = SINCE_EVER) -> Iterator[Deployment]:
+    deployment = Deployment(url, world, now)
     try:
-        yield Deployment(engine, world)
+        yield deployment
     finally:
-        engine.dispose()
+        deployment.close()
 
 
 def as_event(fact: model.Fact) -> SessionEvent:
