@@ -84,12 +84,20 @@ def connect(url: str, *, pool_size: int = 10) -> Engine:
     """An engine for `url`. SQLite: WAL, `synchronous=FULL`, foreign keys on. PostgreSQL: READ COMMITTED."""
     parsed = normalise_url(url)
     if parsed.get_backend_name() == "sqlite":
-        engine = create_engine(parsed, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S, "check_same_thread": False})
+        options = {"timeout": SQLITE_BUSY_TIMEOUT_S, "check_same_thread": False}
+        engine = create_engine(parsed, connect_args=options, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     waits = {} if "connect_timeout" in parsed.query else {"connect_timeout": POSTGRESQL_CONNECT_TIMEOUT_S}
-    engine = create_engine(parsed, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, connect_args=waits)
+    engine = create_engine(
+        parsed,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        connect_args=waits,
+        hide_parameters=True,  # an error's text goes to the log, and a parameter may be somebody's card
+    )
     event.listen(engine, "connect", _prepare_postgresql)
     return engine
 

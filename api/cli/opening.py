@@ -55,8 +55,6 @@ def _sqlite_file(url: str) -> Path | None:
 
 def logs_to_stderr() -> None:
     """Logs must not mix with what a command prints."""
-    import sys
+    from api.logs import configure
 
-    import structlog
-
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    configure()

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
 from sqlalchemy import Connection, select
 
+from api import logs
 from api.access.keys import KeyKind, Role, issue
 from api.cli.console import progress, say
 from api.fleet import town
@@ -67,7 +67,7 @@ def run(*, host: str = "127.0.0.1", port: int = 8000, speed: float = 1, database
     if not 0 < speed <= FASTEST:
         raise SpeedUnusable(speed)
     # What goes on is seen on the pages: the terminal stays readable.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    logs.configure(logging.WARNING)
     try:
         with (
             _terminated_as_interrupted(),
