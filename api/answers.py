@@ -41,10 +41,14 @@ _MEANINGS = {
 }
 
 
+def only_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of the problems a route answers with."""
+    return {status: {"description": _MEANINGS[status], **_PROBLEM} for status in sorted(statuses)}
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What a router's OpenAPI says of the problems its routes answer with."""
-    always = (400, 401, 403, 422, 503)
-    return {status: {"description": _MEANINGS[status], **_PROBLEM} for status in sorted({*always, *statuses})}
+    """The same, with those that every route behind a key has."""
+    return only_problems(400, 401, 403, 422, 503, *statuses)
 
 
 READS = problems(404)

@@ -2,19 +2,22 @@
 told.
 """
 
-from typing import Any
+from typing import Annotated
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from pydantic import BaseModel, Field
 from sqlalchemy import func, select, text
 
+from api.answers import only_problems
 from api.guard import Engine
 from billing.jobs import dead_letters, waiting
 from billing.store.tables import charges
 from sessions.store.tables import sessions, stations
 
 router = APIRouter(tags=["health"])
+_OUTAGE = only_problems(503)
 
 
 @router.get("/healthz")
@@ -23,16 +26,25 @@ def alive() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz")
-def ready(idlefee: Engine) -> dict[str, Any]:
+class Readiness(BaseModel):
+    status: str
+    jobs_overdue: Annotated[dict[str, int], Field(description="steps whose time has come and that wait, by kind")]
+
+
+@router.get("/readyz", responses=_OUTAGE)
+def ready(idlefee: Engine) -> Readiness:
     """The database answers and takes writes; 503 otherwise."""
     with idlefee.writing() as connection:
         connection.execute(text("SELECT 1"))
         overdue = waiting(connection, idlefee.clock.now())
-    return {"status": "ok", "jobs_overdue": overdue}
+    return Readiness(status="ok", jobs_overdue=overdue)
 
 
-@router.get("/metrics")
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **_OUTAGE},
+)
 def metrics(idlefee: Engine) -> Response:
     """Counts for Prometheus, read from the database: the same from every process."""
     registry = CollectorRegistry()

@@ -20,6 +20,16 @@ Version = Annotated[int, Query(ge=1, le=10**6)]
 Format = Annotated[Literal["json", "toml"], Query(description="toml: as a file for people")]
 TOML = "application/toml"
 
+_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {"schema": {"$ref": "#/components/schemas/Tariff"}},
+        TOML: {
+            "schema": {"type": "string"},
+            "example": 'name = "quay"\ncurrency = "USD"\nrate_minor_per_minute = 40\n\n[grace]\ngrace_s = 300\n',
+        },
+    },
+}
 _TOML_TOO: dict[int | str, dict[str, Any]] = {200: {"content": {TOML: {"schema": {"type": "string"}}}}}
 
 
@@ -41,7 +51,7 @@ def list_tariffs(idlefee: Engine, _principal: Staff, cursor: Cursor = None, limi
     return page_of(found, limit, lambda one: (one.name,), _version)
 
 
-@router.post("/tariffs", status_code=201, responses=WRITES, openapi_extra={"requestBody": {}})
+@router.post("/tariffs", status_code=201, responses=WRITES, openapi_extra={"requestBody": _BODY})
 def add_tariff(
     idlefee: Engine,
     principal: Operator,
