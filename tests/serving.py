@@ -1,4 +1,4 @@
-"""The product served for real, in a thread of the test: an address on loopback, requests over a socket. No tests here."""
+"""The product served for real, in a thread of the test: an address on loopback, requests over a socket."""
 
 import socket
 import threading

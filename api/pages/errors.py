@@ -16,7 +16,10 @@ from api.problems import Problem, problem_of
 log = structlog.get_logger()
 
 WHAT_TO_DO = {
-    401: "Open the sign-in link you were given. Whoever runs this site can print a new one: idlefee access add ROLE --link.",
+    401: (
+        "Open the sign-in link you were given. Whoever runs this site can print a new one: "
+        "idlefee access add ROLE --link."
+    ),
     403: "Sign out and open the link of the other role, or go back to the stalls.",
     404: "Check the address, or go back to the stalls.",
     405: "Go back and use the page's own buttons.",

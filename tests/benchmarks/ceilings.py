@@ -28,7 +28,7 @@ def rows_of(engine: Engine) -> Rows:
 
 def _shares(rows: Rows, commits: int) -> list[list[tuple[str, list[str], Sequence[tuple[Any, ...]]]]]:
     """The rows dealt out to as many commits; transfers go with their entries."""
-    entries = {row[:2]: [] for row in rows["transfers"][1]}
+    entries: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {row[:2]: [] for row in rows["transfers"][1]}
     for row in rows["entries"][1]:
         entries[row[:2]].append(row)
     shares = []

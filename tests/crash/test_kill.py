@@ -140,7 +140,13 @@ def look_at_what_is_left(url: str, stations: list[Station]) -> None:
     try:
         with reading(engine) as connection:
             stored = [tuple(row) for row in connection.execute(select(events.c.station_id, events.c.id))]
-            most = select(func.count()).select_from(transfers).group_by(transfers.c.session_id).order_by(func.count().desc()).limit(1)
+            most = (
+                select(func.count())
+                .select_from(transfers)
+                .group_by(transfers.c.session_id)
+                .order_by(func.count().desc())
+                .limit(1)
+            )
             assert connection.execute(most).scalar_one() == 1
         assert len(stored) == len(set(stored))
         acknowledged = {(station.name, id_) for station in stations for id_ in station.acknowledged}

@@ -161,7 +161,7 @@ def snapshot(app: Idlefee) -> list[list[tuple[object, ...]]]:
         ]
 
 
-# One session of a Hager station, OCPP 1.6, its facts read off the station's log by hand. The log names no zone: UTC here.
+# One session of a Hager station, OCPP 1.6, read off the station's log by hand. The log names no zone: UTC here.
 HAGER = [
     ("plugged_in", "2024-04-29T05:26:23Z"),  # "Vehicle connection"; the cable was in the socket 5 s before
     ("station_fault", "2024-04-29T05:27:04Z"),  # Suspended EVSE: the station holds back…

@@ -294,9 +294,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False, comment="the message id on every channel"),
         sa.Column("owner_id", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column(
-            "reason", sa.Text(), nullable=False, comment="why it was written, as the correction's cause has it"
-        ),
+        sa.Column("reason", sa.Text(), nullable=False, comment="why it was written, as the correction's cause has it"),
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
