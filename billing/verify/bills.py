@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Text, and_, select
 
 from billing.assignments import assignments_of
 from billing.ledger import Balances
-from billing.settle import Assessment, Charge, assess, books_of, charge_for, charges_of
+from billing.settle import Charge, assess, books_of, charge_for, charges_of
 from billing.verify.differences import Code, Difference, amount, each
 from sessions.database import keys_of
 from sessions.folding import Folded, fold_sessions, snapshot_of
@@ -53,13 +53,15 @@ def bills(connection: Connection, keys: Sequence[SessionKey], now: int) -> Bills
     folds = _folds(connection, asked | {(key, now) for key in keys if key not in snapshots})
     assessable, homeless = _assessable(connection, charges)
     assessed = assess(connection, [folds[key, charge.assessed_at] for key, charge in assessable.items()], now, charges)
+    # As settling once more would leave it: what posts while something is in doubt depends on what stood before.
+    computed = {one.key: charge_for(one, charges[one.key], charges[one.key].assessed_at) for one in assessed}
     differences = [
         *(found for key in keys for found in _snapshot_differences(key, snapshots.get(key), folds)),
         *homeless,
         *_missing_charges(snapshots, charges),
-        *(found for one in assessed for found in _charge_differences(charges[one.key], one)),
+        *(found for key, charge in computed.items() for found in _charge_differences(charges[key], charge)),
     ]
-    books = {one.key: books_of(_again(charges[one.key], one), one.tariff) for one in assessed}
+    books = {one.key: books_of(computed[one.key], one.tariff) for one in assessed}
     return Bills(charges, books, differences)
 
 
@@ -146,13 +148,7 @@ def _missing_charges(
             yield Difference(Code.CHARGE_MISSING, f"session {key.id}", "it is over, and nobody settled what it costs")
 
 
-def _again(stored: Charge, one: Assessment) -> Charge:
-    """The charge as settling once more would leave it."""
-    return charge_for(one, stored, stored.assessed_at)
-
-
-def _charge_differences(stored: Charge, one: Assessment) -> Iterator[Difference]:
-    computed = _again(stored, one)
+def _charge_differences(stored: Charge, computed: Charge) -> Iterator[Difference]:
     differing = [
         (name, getattr(stored, name), getattr(computed, name))
         for name in _OF_THE_BILL
