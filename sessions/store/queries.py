@@ -289,7 +289,10 @@ def _usable(told: Any) -> ColumnElement[bool]:
 
 
 def _plugged_in_before(plug_in: Any) -> ColumnElement[bool]:
-    """Whether the session of `plug_in` has an earlier one: a second plug-in changes nothing, for nobody."""
+    """Whether the session of `plug_in` has an earlier one: a second plug-in changes nothing, for nobody.
+
+    Between two in one second the id decides here, whatever their `seq`; it matters only if they name two stalls.
+    """
     first = events.alias("first")
     return exists().where(
         first.c.site_id == plug_in.c.site_id,
