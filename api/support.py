@@ -14,11 +14,12 @@ from api.answers import READS, WRITES, Report, SessionRow
 from api.commands import DecidedOne, decide_one
 from api.guard import Engine, Staff, SupportOrOperator
 from api.inputs import Amount, Body, From, Id, PathId, PathSession, Reason, RequestKey, SessionId, To
+from api.pages.support import find
 from api.paging import Cursor, Limit, Page, cursor_at, place_of
 from api.problems import Problem
 from api.seen import StaffDetail, known_session, report_for, rows, staff_detail
 from billing import decisions
-from billing.listing import Place, Wanted, Where, sessions_after
+from billing.listing import Place, Wanted, Where, sessions_after, sessions_listed
 from billing.settle import Settlement
 from sessions.facts import Kind, facts_of
 from sessions.store.queries import SessionKey
@@ -51,6 +52,18 @@ def session_page(connection: Connection, wanted: Wanted, cursor: str | None, lim
     listed = sessions_after(connection, wanted, None if place is None else Place._make(place), limit + 1)
     following = cursor_at(listed[limit - 1].place) if len(listed) > limit else None
     return Page[SessionRow](items=rows(connection, listed[:limit], now), next=following)
+
+
+@router.get("/find", responses=READS)
+def find_sessions(
+    idlefee: Engine,
+    _principal: Staff,
+    wanted: Annotated[str, Query(alias="q", min_length=1, max_length=200, description="what an owner can name")],
+) -> list[SessionRow]:
+    """The newest sessions of a token, of a plate, of an owner, or of this name."""
+    with idlefee.reading() as connection:
+        found = find(connection, idlefee.names, wanted.strip())
+        return rows(connection, sessions_listed(connection, found), idlefee.clock.now())
 
 
 @router.get("/sessions/{station}/{session:path}", responses=READS)

@@ -142,6 +142,12 @@ facts = Table(
     Index("ix_facts_session", "site_id", "session_id"),
     Index("uq_facts_key", "site_id", "key", unique=True),
     Index(
+        "ix_facts_owner",
+        "owner_id",
+        postgresql_where=text("owner_id IS NOT NULL"),
+        sqlite_where=text("owner_id IS NOT NULL"),
+    ),
+    Index(
         "ix_facts_site",
         "site_id",
         "kind",

@@ -44,6 +44,7 @@ DOORS = {
     ("POST", "/v1/stations/{station_id}/heartbeat"): door("h1", "operator", body={"interval_s": 60}),
     ("GET", "/v1/stations/{station_id}/sessions/{session:path}"): Door(STAFF | {"h1"}),
     ("GET", "/v1/sessions"): READ,
+    ("GET", "/v1/find"): Door(STAFF, query="?q=BOB"),
     ("GET", "/v1/sessions/{station}/{session:path}"): READ,
     ("GET", "/v1/reports/{station}/{session:path}"): READ,
     ("POST", "/v1/claims"): door("support", "operator", body={"session": "m1/bobs", "owner": "ann", "reason": "x"}),

@@ -56,6 +56,13 @@ def test_staff_lists_sessions_newest_first_and_by_what_it_asks_for(doors: Doors)
         assert names(doors.every_row("support", "/v1/sessions", **asked)) == found, asked
 
 
+@pytest.mark.parametrize("named", ["BOB", "b ob 1", "bob", "m1/bobs", "bobs"])
+def test_a_session_is_found_by_whatever_its_owner_can_name(doors: Doors, named: str) -> None:
+    doors.send("bob", "/v1/me/vehicles", {"name": "van", "plate": "B-OB 1"}, 201)
+    assert [row["session"] for row in doors.get("support", "/v1/find", q=named)] == ["m1/bobs"]
+    assert doors.get("support", "/v1/find", q="nothing of ours") == []
+
+
 def test_pages_hold_every_session_once_whatever_arrives_meanwhile(doors: Doors) -> None:
     post(doors.app, *(a_session("m1", f"s{n}", at=NOON - 10_000 * n, token=None) for n in range(1, 8)))
     first = doors.get("support", "/v1/sessions", limit=3)

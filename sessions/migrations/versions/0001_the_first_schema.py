@@ -114,6 +114,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("site_id", "n", name=op.f("pk_facts")),
         comment="Everything that bears on a bill beside station events: excuses, claims, waivers, decisions, orders.",
     )
+    op.create_index(
+        "ix_facts_owner",
+        "facts",
+        ["owner_id"],
+        unique=False,
+        postgresql_where=sa.text("owner_id IS NOT NULL"),
+        sqlite_where=sa.text("owner_id IS NOT NULL"),
+    )
     op.create_index("ix_facts_session", "facts", ["site_id", "session_id"], unique=False)
     op.create_index(
         "ix_facts_site",
@@ -516,6 +524,12 @@ def downgrade() -> None:
         sqlite_where=sa.text("session_id IS NULL"),
     )
     op.drop_index("ix_facts_session", table_name="facts")
+    op.drop_index(
+        "ix_facts_owner",
+        table_name="facts",
+        postgresql_where=sa.text("owner_id IS NOT NULL"),
+        sqlite_where=sa.text("owner_id IS NOT NULL"),
+    )
     op.drop_table("facts")
     op.drop_index("ix_events_stall", table_name="events")
     op.drop_index("ix_events_session", table_name="events")
