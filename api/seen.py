@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from api.answers import Posted, Report, SessionRow, Stretch, posted_of, report_of, session_row, stretches
 from api.inputs import Moment
+from api.pages.evidence import bearing
 from api.pages.loading import Loaded, Sight
 from api.problems import Problem, not_found
 from billing.decisions import session_key
@@ -101,7 +102,7 @@ def _detail(connection: Connection, loaded: Loaded) -> Detail:
         sentences=[] if report is None else explain(report, site(connection, key.site_id).tz),
         timeline=stretches(folded.timeline.car, shift),
         excused=stretches(folded.timeline.excused, shift),
-        events=[_event(judged, shift) for judged in folded.timeline.judged],
+        events=[_event(judged, shift) for judged in bearing(folded)],
         report=None if report is None else report_of(report),
         posted=None if loaded.charge is None else posted_of(loaded.charge),
     )

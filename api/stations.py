@@ -11,6 +11,7 @@ from api.access.keys import Principal, Role
 from api.answers import READS, WRITES, Report, Stretch, report_of, stretches
 from api.guard import Anyone, Engine, StationOrOperator
 from api.inputs import Body, Moment, PathId, PathSession
+from api.pages.evidence import bearing
 from api.problems import forbidden, not_found
 from billing.rating import FeeReport
 from billing.settle import Charge, assess, charges_of
@@ -124,7 +125,7 @@ def _stream(folded: Folded, report: FeeReport | None, charge: Charge | None) -> 
         review=list(timeline.review),
         timeline=stretches(timeline.car, 0),
         excused=stretches(timeline.excused, 0),
-        events=[_seen(judged) for judged in timeline.judged],
+        events=[_seen(judged) for judged in bearing(folded)],
         report=None if report is None else report_of(report, offset_s=0),
         posted=None if charge is None else _posted(charge),
     )

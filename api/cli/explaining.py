@@ -83,6 +83,7 @@ class _View:
         )
 
     def _events(self) -> None:
+        from api.pages.evidence import bearing
         from api.pages.words import EVENTS, IGNORED, word
 
         offset_s = self.folded.timeline.offset_s
@@ -96,11 +97,12 @@ class _View:
                     judged.event.id,
                     "" if judged.ignored is None else f"ignored: {word(IGNORED, judged.ignored)}",
                 )
-                for judged in self.folded.timeline.judged
+                for judged in bearing(self.folded)
             ],
         )
 
     def to_json(self) -> dict[str, Any]:
+        from api.pages.evidence import bearing
         from billing.rating import report_to_json
         from sessions.events import rfc3339
 
@@ -131,7 +133,7 @@ class _View:
                     "cause": judged.event.cause,
                     "ignored": judged.ignored,
                 }
-                for judged in self.folded.timeline.judged
+                for judged in bearing(self.folded)
             ],
         }
 

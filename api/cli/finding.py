@@ -98,7 +98,7 @@ def _to_json(row: Any) -> dict[str, Any]:
         "owner": row.owner_id,
         "currency": row.currency,
         "fee_minor": row.fee_minor,
-        "not_billable": row.not_billable,
+        "not_billable": row.not_billable if row.closed else None,
     }
 
 
@@ -108,16 +108,19 @@ def _show(rows: "Sequence[Any]") -> None:
     from api.pages.words import NOT_BILLABLE, money, word
 
     def fee(row: Any) -> str:
+        if row.fee_minor is None and not row.closed:
+            return "not over yet"
         if row.not_billable is not None:
             return word(NOT_BILLABLE, row.not_billable)
-        return "not over yet" if row.fee_minor is None else money(row.fee_minor, row.currency)
+        return "" if row.fee_minor is None else money(row.fee_minor, row.currency)
+
+    def whose(row: Any) -> str:
+        """Who pays is settled when the session is."""
+        return row.owner_id or ("" if row.fee_minor is None else "nobody")
 
     show_table(
         ("session", "site", "plugged in", "owner", "fee"),
-        [
-            (row.id, row.site_id, stamp(row.plugged_in_at, ZoneInfo(row.zone)), row.owner_id or "nobody", fee(row))
-            for row in rows
-        ],
+        [(row.id, row.site_id, stamp(row.plugged_in_at, ZoneInfo(row.zone)), whose(row), fee(row)) for row in rows],
     )
     if len(rows) == MOST_FOUND:
         say(f"The newest {MOST_FOUND}; there may be more.")

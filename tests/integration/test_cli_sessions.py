@@ -1,9 +1,12 @@
 """Questions about sessions and decisions on them, from the command line."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from sessions.clock import SystemClock
+from sessions.events import rfc3339
 from tests.integration.command_line import Shell, a_stay, write_lines
 
 
@@ -149,3 +152,26 @@ def test_what_waits_in_review_is_listed_released_and_rejected(shell: Shell, tmp_
     fees = {row["session"]: row["fee_minor"] for name in ("s1", "s2") for row in shell.json("find", name)}
     assert fees == {"st-1/s1": 2_50, "st-1/s2": 0}
     assert shell("review", "release", "s2", "--reason", "again").code == 1
+
+
+def test_a_session_that_is_not_over_is_found_as_one(lite: Shell, tmp_path: Path) -> None:
+    plugged_in = json.loads(a_stay("s1", 600)[0]) | {"at": rfc3339(SystemClock().now() - 60)}
+    lite.ok("import", write_lines(tmp_path / "e.jsonl", [json.dumps(plugged_in)]), "--site", "depot")
+
+    assert "not over yet" in lite.ok("find", "s1").out
+    assert lite.json("find", "s1")[0]["not_billable"] is None
+
+
+def test_explain_leaves_out_the_stalls_faults_of_other_days(lite: Shell, tmp_path: Path) -> None:
+    faults = [
+        {"id": f"f-{day}-{kind}", "station": "st-1", "stall": "1", "type": kind, "cause": "ground"}
+        | {"at": f"2025-05-{day:02}T10:{minute}:00Z"}
+        for day in (1, 2, 3)
+        for kind, minute in (("station_fault", 40), ("station_restored", 42))
+    ]
+    lines = [*a_stay("s1", 900, day=2), *map(json.dumps, faults)]
+    lite.ok("import", write_lines(tmp_path / "e.jsonl", lines), "--site", "depot")
+
+    named = [event["id"] for event in lite.json("explain", "s1")["events"]]
+    assert named[-3:] == ["f-2-station_fault", "f-2-station_restored", "s1-unplugged"]
+    assert not {"f-1-station_fault", "f-3-station_fault"} & set(named)
