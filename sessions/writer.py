@@ -38,15 +38,17 @@ class Intake:
         self._waiting: queue.Queue[tuple[Upload, Future[list[EventResult]]] | None] = queue.Queue(MOST_WAITING_UPLOADS)
         self._names: TokenNames | None = None
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
-        self._closed = threading.Event()
+        self._door = threading.Lock()  # nobody is let in behind who closes
+        self._closed = False
 
     def start(self) -> None:
         self._thread.start()
 
     def close(self) -> None:
-        """Finish what was handed in, then stop."""
-        if self._thread.is_alive() and not self._closed.is_set():
-            self._closed.set()
+        """Finish what was handed in, then stop; what comes later is refused."""
+        with self._door:
+            self._closed, first = True, not self._closed
+        if first and self._thread.is_alive():
             self._waiting.put(None)
             self._thread.join()
 
@@ -54,13 +56,14 @@ class Intake:
         """Hand in an upload; the future has its results after the commit, or `Unavailable`."""
         answer: Future[list[EventResult]] = Future()
         answer.set_running_or_notify_cancel()  # a client that hangs up does not take its upload back
-        if self._closed.is_set():
-            answer.set_exception(Unavailable("the server is stopping"))
-            return answer
-        try:
-            self._waiting.put_nowait((upload, answer))
-        except queue.Full:
-            answer.set_exception(Unavailable("too many uploads are waiting"))
+        with self._door:
+            if self._closed:
+                answer.set_exception(Unavailable("the server is stopping"))
+                return answer
+            try:
+                self._waiting.put_nowait((upload, answer))
+            except queue.Full:
+                answer.set_exception(Unavailable("too many uploads are waiting"))
         return answer
 
     def check(self, upload: Upload) -> list[EventResult]:
@@ -81,9 +84,6 @@ class Intake:
             self._commit_group(group)
             if last:
                 break
-        while not self._waiting.empty():
-            if (left := self._waiting.get()) is not None:
-                left[1].set_exception(Unavailable("the server is stopping"))
 
     def _gather(
         self, first: tuple[Upload, Future[list[EventResult]]]
@@ -109,8 +109,7 @@ class Intake:
                 log.warning(
                     "shared transaction failed, each upload runs alone", error=_reason(error), uploads=len(group)
                 )
-                for one in group:
-                    self._commit_group([one])
+                self._commit_each(group)
                 return
             outage = is_outage(error)
             log.error("upload not stored", error=_reason(error), exc_info=not outage)
@@ -118,6 +117,16 @@ class Intake:
             return
         for (_, answer), result in zip(group, results, strict=True):
             answer.set_result(result)
+
+    def _commit_each(self, group: list[tuple[Upload, Future[list[EventResult]]]]) -> None:
+        """One by one, until the database itself fails: then it fails all, and they need not wait for it in turn."""
+        for number, one in enumerate(group):
+            self._commit_group([one])
+            outage = one[1].exception()
+            if isinstance(outage, Unavailable):
+                for _, answer in group[number + 1 :]:
+                    answer.set_exception(Unavailable(str(outage)))
+                return
 
     def _commit(self, uploads: Sequence[Upload]) -> list[list[EventResult]]:
         with writing(self._engine) as connection:
