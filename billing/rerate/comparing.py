@@ -8,10 +8,11 @@ from contextlib import AbstractContextManager
 
 from sqlalchemy import Connection, Engine
 
-from billing.rerate.pricing import Pricer
+from billing.rerate.pricing import OfSite, Pricer, Share
 from billing.rerate.question import Comparison, Costs, Question, add_up
 from sessions.database import connect, one_moment, share_moment
-from sessions.store.parts import Part, parts
+from sessions.sites import all_sites
+from sessions.store.parts import parts
 from sessions.store.tables import sessions
 
 ROWS_A_PART = 100_000
@@ -28,9 +29,9 @@ def compare(
 ) -> Comparison:
     """What the sessions asked about cost, and would cost; reads only. On as many `processes` as there are cores."""
     with one_moment(engine) as connection:
-        shares = parts(connection, sessions, ROWS_A_PART)
+        shares = _shares(connection, question)
         workers = min(len(shares), processes or cores())
-        if workers == 1:
+        if workers <= 1:
             priced: Iterator[Costs] = map(Pricer(connection, question).price, shares)
         else:
             priced = _on_all_cores(engine, share_moment(connection), question, shares, workers)
@@ -41,13 +42,20 @@ def compare(
         return Comparison(question, add_up(found))
 
 
+def _shares(connection: Connection, question: Question) -> list[Share]:
+    """By place on the disk; where fees depend on how full a site was, a site at a time, so that each is walked once."""
+    if not question.tariff.tiers:
+        return list(parts(connection, sessions, ROWS_A_PART))
+    return [OfSite(site_id) for site_id in question.site_ids or [site.id for site in all_sites(connection)]]
+
+
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _on_all_cores(
-    engine: Engine, moment: str | None, question: Question, shares: Sequence[Part], workers: int
+    engine: Engine, moment: str | None, question: Question, shares: Sequence[Share], workers: int
 ) -> Iterator[Costs]:
     url = engine.url.render_as_string(hide_password=False)
     # Started afresh everywhere: a forked process would share this one's connections.
@@ -70,5 +78,5 @@ class _Worker:
         cls.pricer = Pricer(cls.transaction.__enter__(), question)
 
     @classmethod
-    def price(cls, share: Part) -> Costs:
+    def price(cls, share: Share) -> Costs:
         return cls.pricer.price(share)

@@ -3,11 +3,12 @@
 Two shortcuts, neither of them a rule of its own. A session that was complete for no longer than a tariff's grace has no
 billed second under any rule of stays, exclusions or tiers. So the database counts those that would cost nothing, and
 sums what they do cost if any tariff there ever was could have billed them; only the others are read. And how full a
-site was is asked once for many sessions.
+site was is walked through once, where a tariff asks.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
 
@@ -16,11 +17,10 @@ from billing.rating import Context, Occupancy, fee_of
 from billing.rerate.question import Costs, Question, SiteCost
 from billing.settle import CHARGED, excuses_upon, notice_accepted_at, occupancy_window
 from billing.store.tables import charges
-from sessions.facts import Kind, facts_of, site_facts
+from sessions.facts import FOREVER, Kind, facts_of, site_facts
 from sessions.folding import Folded, timeline_from_snapshot
 from sessions.machine import Timeline
-from sessions.sites import all_sites, occupancy, through
-from sessions.store.parts import Part
+from sessions.sites import Occupied, all_sites, occupancy, through
 from sessions.store.queries import SessionKey
 from sessions.store.tables import sessions
 
@@ -41,6 +41,22 @@ _OF_A_SESSION = (
 )
 
 
+class Share(Protocol):
+    """Some of the sessions, chosen so that all shares together are all of them."""
+
+    def rows(self, connection: Connection) -> ColumnElement[bool]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OfSite:
+    """The sessions of one site."""
+
+    site_id: str
+
+    def rows(self, _connection: Connection) -> ColumnElement[bool]:
+        return sessions.c.site_id == self.site_id
+
+
 class Pricer:
     """Answers a question for one part of the sessions after another, on one connection."""
 
@@ -49,12 +65,13 @@ class Pricer:
         self._question = question
         self._plain = {site.id: Context(zone=site.tz) for site in all_sites(connection)}
         self._excuses = site_facts(connection, self._plain, [Kind.EXCUSE])
+        self._walked: tuple[str, tuple[Occupied, ...]] = "", ()
         self._grace_s = question.tariff.grace.grace_s
         self._least_grace_s = min((tariff.grace.grace_s for tariff in ever_used(connection)), default=0)
 
-    def price(self, part: Part) -> Costs:
-        """The sums of the sessions in `part`."""
-        asked = and_(part.rows(self._connection), self._question.asks_for())
+    def price(self, share: Share) -> Costs:
+        """The sums of the sessions in `share`."""
+        asked = and_(share.rows(self._connection), self._question.asks_for())
         counted = select(sessions.c.site_id, func.count()).where(asked).group_by(sessions.c.site_id)
         costs = {site_id: SiteCost(sessions=count) for site_id, count in self._connection.execute(counted)}
         if self._least_grace_s < self._grace_s:
@@ -113,14 +130,15 @@ class Pricer:
 
     def _occupied(self, folded: Sequence[Folded]) -> dict[SessionKey, tuple[Occupancy, ...]]:
         """How full each session's site was while it mattered."""
-        windows: dict[str, dict[SessionKey, tuple[int, int]]] = defaultdict(dict)
+        found: dict[SessionKey, tuple[Occupancy, ...]] = {}
         for one in folded:
             if (window := occupancy_window(one)) is not None:
-                windows[one.key.site_id][one.key] = window
-        found: dict[SessionKey, tuple[Occupancy, ...]] = {}
-        for site_id, of_site in windows.items():
-            starts_at, ends_at = min(start for start, _ in of_site.values()), max(end for _, end in of_site.values())
-            steps = occupancy(self._connection, site_id, starts_at, ends_at)
-            for key, window in of_site.items():
-                found[key] = tuple(Occupancy(*step) for step in through(steps, *window))
+                steps = through(self._steps(one.key.site_id), *window)
+                found[one.key] = tuple(Occupancy(*step) for step in steps)
         return found
+
+    def _steps(self, site_id: str) -> tuple[Occupied, ...]:
+        """How full the site was from first to last; kept for one site at a time."""
+        if self._walked[0] != site_id:
+            self._walked = site_id, occupancy(self._connection, site_id, 0, FOREVER)
+        return self._walked[1]
