@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from api.wiring import Idlefee
 from billing.engine import on_changes
@@ -94,11 +95,15 @@ def test_uploads_that_wait_share_the_next_commit(counter: Counter) -> None:
 
 def test_an_upload_that_fails_takes_no_neighbour_along(counter: Counter) -> None:
     counter.gate.fails["h1/b"] = ZeroDivisionError("b is bad")
-    first, a, b, c = behind_the_gate(counter, "a", "b", "c")
-    counter.gate.let_go()
-    assert all(map(all_accepted, (first, a, c)))
-    with pytest.raises(ZeroDivisionError):
-        b.result(PATIENCE_S)
+    with capture_logs() as logs:
+        first, a, b, c = behind_the_gate(counter, "a", "b", "c")
+        counter.gate.let_go()
+        assert all(map(all_accepted, (first, a, c)))
+        with pytest.raises(ZeroDivisionError):
+            b.result(PATIENCE_S)
+    assert [(one["event"], one["error"]) for one in logs if one["log_level"] == "error"] == [
+        ("upload not stored", "b is bad")
+    ]
     assert counter.stored() == ["h1/a", "h1/c", "h1/first"]
     assert all_accepted(counter.submit("later")), "the writer lives on"
 
