@@ -192,7 +192,7 @@ class Rerate(Body):
     tariff: TariffName
     sites: Annotated[list[Id] | None, Field(min_length=1, max_length=1_000, description="null: every site")] = None
     starts_at: Annotated[Stamp | None, Field(description="null: since ever")] = None
-    ends_at: Annotated[Stamp | None, Field(description="null: from then on")] = None
+    ends_at: Annotated[Stamp | None, Field(description="null: now, for the past alone is priced again")] = None
     reason: Reason
 
 
@@ -221,7 +221,7 @@ def rerate(idlefee: Engine, principal: Finance, order: Rerate, key: RequestKey) 
                 set(order.sites or known),
                 order.tariff,
                 order.starts_at or 0,
-                order.ends_at,
+                now if order.ends_at is None else order.ends_at,
                 author=principal.author,
                 reason=order.reason,
                 now=now,

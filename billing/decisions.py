@@ -234,6 +234,7 @@ def order_rerate(
             ends_at=ends_at,
             tariff=version.name,
             tariff_version=version.version,
+            recorded_at=now,
         )
         for site_id in sorted(site_ids)
     ]

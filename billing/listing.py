@@ -85,13 +85,14 @@ _holds = and_(
 )
 
 # As `settle` decides it: by the charge where there is one, else by the last claim, else by the token at the plug-in.
+# (`n + 0`, because a site's facts lie in that order already, and SQLite would rather read all of them than sort a few.)
 _owner: ColumnElement[str | None] = case(
     (charges.c.session_id.is_not(None), charges.c.owner_id),
     (
         select(facts.c.n).where(_claims).correlate(sessions).exists(),
         select(facts.c.owner_id)
         .where(_claims)
-        .order_by(facts.c.n.desc())
+        .order_by((facts.c.n + 0).desc())
         .limit(1)
         .correlate(sessions)
         .scalar_subquery(),
@@ -106,22 +107,24 @@ _WHERE: dict[Where, ColumnElement[bool]] = {
     Where.UNCLAIMED: and_(charges.c.owner_id.is_(None), charges.c.fee_minor > 0),
     Where.NOT_BILLABLE: and_(sessions.c.closed.is_(True), sessions.c.not_billable.is_not(None)),
 }
+_OF_CHARGES = (Where.IN_REVIEW, Where.UNCLAIMED)
 
 
 def sessions_after(connection: Connection, wanted: Wanted, after: Place | None, most: int) -> list[Listed]:
     """Up to `most` sessions behind the place `after`, newest plug-in first."""
-    statement = _asked(_columns(), wanted)
+    statement = _asked(wanted)
     if after is not None:
         behind = tuple_(sessions.c.site_id, sessions.c.id) > (after.site_id, after.id)
         statement = statement.where(or_(_at < after.at, and_(_at == after.at, behind)))
     statement = statement.order_by(_at.desc(), sessions.c.site_id, sessions.c.id).limit(most)
-    return [_listed(row) for row in connection.execute(statement)]
+    return sessions_listed(connection, [SessionKey(*row) for row in connection.execute(statement)])
 
 
 def sessions_listed(connection: Connection, keys: Sequence[SessionKey]) -> list[Listed]:
-    """These sessions, as a list shows them."""
+    """These sessions in this order, as a list shows them: what costs a look-up each is asked of them only."""
     statement = _columns().where(tuple_(sessions.c.site_id, sessions.c.id).in_([tuple(key) for key in keys]))
-    return [_listed(row) for row in connection.execute(statement.order_by(sessions.c.site_id, sessions.c.id))]
+    found = {listed.key: listed for listed in map(_listed, connection.execute(statement))}
+    return [found[key] for key in keys if key in found]
 
 
 def _columns() -> Select[Any]:
@@ -152,7 +155,10 @@ def _listed(row: Any) -> Listed:
     return listed._replace(doubts=tuple((row[10] or "").split()))
 
 
-def _asked(statement: Select[Any], wanted: Wanted) -> Select[Any]:
+def _asked(wanted: Wanted) -> Select[Any]:
+    statement = select(sessions.c.site_id, sessions.c.id)
+    if wanted.owner_id is not None or wanted.where in _OF_CHARGES:
+        statement = statement.outerjoin(charges, _charged)
     if wanted.site_id is not None:
         statement = statement.where(sessions.c.site_id == wanted.site_id)
     if wanted.station_id is not None:

@@ -123,7 +123,8 @@ def refuse_replay(connection: Connection, asked: Iterable[Fact]) -> None:
     """Raise `AlreadyRecorded` where the same was recorded under the same key, `KeyReused` where something else was.
 
     Locks the sites, as `record_facts` does: two who send one request at once come one after the other. What the
-    product itself adds to what was asked (an amount released, the newest version of a tariff) is not compared.
+    product itself adds to what was asked (an amount released, the newest version of a tariff, an end that is now) is
+    not compared.
     """
     keyed = {fact.site_id: fact for fact in asked if fact.key is not None}
     for site_id in sorted(keyed):
@@ -139,7 +140,8 @@ def refuse_replay(connection: Connection, asked: Iterable[Fact]) -> None:
 
 def _asked(fact: Fact) -> Fact:
     amount_minor = None if fact.kind is Kind.RELEASE else fact.amount_minor
-    return replace(fact, amount_minor=amount_minor, tariff_version=None, n=0, recorded_at=0)
+    ends_at = None if fact.kind is Kind.RERATE and fact.ends_at == fact.recorded_at else fact.ends_at
+    return replace(fact, amount_minor=amount_minor, ends_at=ends_at, tariff_version=None, n=0, recorded_at=0)
 
 
 def recorded_under(connection: Connection, site_id: str, key: str) -> Fact | None:

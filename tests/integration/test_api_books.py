@@ -118,8 +118,7 @@ def test_an_order_that_was_cut_short_is_ended_by_a_worker(doors: Doors, monkeypa
     app.clock.advance(orders.TAKEN_OVER_AFTER_S)  # type: ignore[attr-defined]
     worker.run_due()
     assert fees(doors) == {"h1/anns": 4_00, "m1/bobs": 6_00, "h2/nobodys": 8_00}
-    again = carry_out(app.engine, app.clock, recorded)
-    assert (again.sessions, again.changed) == (3, 0)
+    assert carry_out(app.engine, app.clock, recorded).changed == 0
     found: list[Difference] = []
     verify(app.engine, app.clock.now(), found.append)
     assert found == []
