@@ -59,10 +59,15 @@ def a_session(
 
 def post(app: Idlefee, *streams: Sequence[dict[str, Any]]) -> list[EventResult]:
     """Upload the events through the one way in, and wait for the commit."""
-    parsed = parse_batch(json.dumps([event for stream in streams for event in stream]).encode())
-    events = [event for event in parsed if isinstance(event, SessionEvent)]
-    assert len(events) == len(parsed), parsed
-    return app.intake.submit(Upload(events, "test")).result()
+    return app.intake.submit(Upload(parsed([event for stream in streams for event in stream]), "test")).result()
+
+
+def parsed(stream: Sequence[dict[str, Any]]) -> list[SessionEvent]:
+    """Events as the doors read them."""
+    items = parse_batch(json.dumps(list(stream)).encode())
+    events = [item for item in items if isinstance(item, SessionEvent)]
+    assert len(events) == len(items), items
+    return events
 
 
 def told(app: Idlefee, statement: str) -> list[tuple[Any, ...]]:

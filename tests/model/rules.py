@@ -25,6 +25,7 @@ from tests.model.events import (
 )
 
 PIECE_S = 60
+UNTIL_FURTHER_NOTICE = 2**40
 RateBySecond = Callable[[int], int]
 
 
@@ -269,11 +270,13 @@ def rate_by_second(
 def occupations(
     log: Log, sessions: list[Session], timeout_s: int, now: int
 ) -> list[tuple[tuple[str, str | None], int, int]]:
-    """Who stood where, from and to in our time. An open session stands there until now, or the next plug-in."""
+    """Who stood where, from and to in our time. An open session stands there until the next plug-in, or with none
+    until further notice.
+    """
     taken = []
     for session in sessions:
         end = find_end(log, session, sessions, timeout_s, now)
-        until = end.at + session.offset_s if end.over else now
+        until = end.at + session.offset_s if end.over else UNTIL_FURTHER_NOTICE
         if session.unplugged_at is None and end.next_plug_in_at is not None:
             until = min(until, end.next_plug_in_at + session.offset_s)
         taken.append(((session.station, session.stall), session.plugged_in_at + session.offset_s, until))
