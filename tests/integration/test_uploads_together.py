@@ -105,8 +105,10 @@ def test_processes_that_share_sessions_make_of_them_what_one_makes(postgres_url:
 def upload_together(app: Idlefee, url: str) -> list[str]:
     """All at once, with an operator's decisions in between; every answer, sorted."""
     command = [sys.executable, "-c", UPLOADER, url, str(LATER)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    processes = [subprocess.Popen(command, cwd=ROOT, text=True, **pipes) for _ in range(PROCESSES)]
+    pipe = subprocess.PIPE
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(PROCESSES)
+    ]
     try:
         for process in processes:
             assert process.stdout is not None
