@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from api.access.keys import Principal, Role
 from api.answers import READS, WRITES, Report, SessionRow
 from api.commands import DecidedOne, decide_one
-from api.guard import Engine, Staff, SupportOrOperator
+from api.guard import Engine, Staff, SupportOrFinance, SupportOrOperator
 from api.inputs import Amount, Body, From, Id, PathId, PathSession, Reason, RequestKey, SessionId, To
 from api.pages.support import find
 from api.paging import Cursor, Limit, Page, cursor_at, place_of
@@ -115,7 +115,7 @@ class Waiver(Body):
 
 
 @router.post("/waivers", responses=WRITES)
-def waive_fee(idlefee: Engine, principal: Staff, waiver: Waiver, key: RequestKey) -> DecidedOne:
+def waive_fee(idlefee: Engine, principal: SupportOrFinance, waiver: Waiver, key: RequestKey) -> DecidedOne:
     """Let the owner off some of a fee, or all of it. Support does so within a limit a session."""
 
     def decision(connection: Connection, session: SessionKey, now: int) -> list[Settlement]:

@@ -48,7 +48,7 @@ DOORS = {
     ("GET", "/v1/sessions/{station}/{session:path}"): READ,
     ("GET", "/v1/reports/{station}/{session:path}"): READ,
     ("POST", "/v1/claims"): door("support", "operator", body={"session": "m1/bobs", "owner": "ann", "reason": "x"}),
-    ("POST", "/v1/waivers"): Door(STAFF, {"session": "m1/bobs", "amount_minor": 1, "reason": "x"}),
+    ("POST", "/v1/waivers"): Door(STAFF - {"operator"}, {"session": "m1/bobs", "amount_minor": 1, "reason": "x"}),
     ("GET", "/v1/owners"): READ,
     ("POST", "/v1/owners"): door("support", "operator", body={"name": "Eva"}),
     ("GET", "/v1/owners/{owner_id}"): READ,

@@ -97,13 +97,18 @@ def test_an_upload_that_cannot_be_used_says_why(doors: Doors, name: str) -> None
     assert told(doors.app, ROWS) == before
 
 
+def decider(path: str) -> str:
+    """A role that may use the door: what it is refused is for what it sent."""
+    return "finance" if path == "/v1/waivers" else "operator"
+
+
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/waivers", "/v1/tariffs"])
 def test_a_body_without_a_length_is_not_read_beyond_the_limit(doors: Doors, path: str) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(80):
             yield b" " * 65_536
 
-    refused(doors, doors.ask("operator", "POST", path, content=endless(), headers=JSON), 413, "too_large")
+    refused(doors, doors.ask(decider(path), "POST", path, content=endless(), headers=JSON), 413, "too_large")
 
 
 @pytest.mark.parametrize("asked", ["maybe", "2", "%00"])
@@ -267,7 +272,7 @@ BODIES: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
 def test_a_body_that_cannot_be_used_says_why(doors: Doors, name: str) -> None:
     path, content, headers, status, code = BODIES[name]
     before = told(doors.app, ROWS)
-    refused(doors, doors.ask("operator", "POST", path, content=content, headers=headers), status, code)
+    refused(doors, doors.ask(decider(path), "POST", path, content=content, headers=headers), status, code)
     assert told(doors.app, ROWS) == before
 
 
