@@ -16,7 +16,7 @@ import structlog
 
 from api.channels import channels_of
 from api.wiring import Idlefee
-from billing import jobs, orders, timers
+from billing import decisions, jobs, orders, timers
 from billing.jobs import Job, Lease
 from billing.notices import Channel, Notices
 from sessions.database import is_outage
@@ -46,6 +46,7 @@ def steps_over(channels: Sequence[Channel], link: str | None) -> dict[str, Step]
         "correction": Step(notices.correction, at_once=100),
         "time_out": Step(timers.time_out, at_once=300),
         "finalise": Step(timers.finalise, at_once=300),
+        decisions.LOOK_AGAIN: Step(timers.token_given, at_once=1, turns=50),
         orders.STEP: Step(orders.take_over, at_once=1),
     }
 

@@ -8,10 +8,11 @@ given a `request_key` records once under it: the same again raises `AlreadyRecor
 from collections.abc import Collection
 from dataclasses import replace
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from billing.assignments import latest, price_by_occupancy
 from billing.engine import Cause, resettle
+from billing.jobs import Job, schedule
 from billing.owners import owner, sessions_of_token
 from billing.settle import Charge, Settlement, charges_of
 from sessions.facts import (
@@ -28,6 +29,9 @@ from sessions.intake import touched_by_event
 from sessions.sites import Unknown, site, site_of_station
 from sessions.store.queries import SessionKey, lock_stations
 from sessions.store.tables import events, sessions, sites, stalls, stations
+
+LOOK_AGAIN = "token_given"
+LOOK_AGAIN_AFTER_S = 60  # no transaction lasts so long
 
 
 class ReasonMissing(ValueError):
@@ -83,6 +87,7 @@ def excuse(
         ends_at=ends_at,
     )
     recorded = _record(connection, fact, now)
+    _wait_for_uploads(connection, stations.c.id == stall[0] if stall else stations.c.site_id == site_id)
     keys = sessions_overlapping(connection, site_id, starts_at, ends_at, stall)
     return resettle(connection, keys, now, Cause(f"excused: {reason}", f"excuse:{recorded.n}"))
 
@@ -139,6 +144,7 @@ def void_event(
     )
     if not record_facts(connection, [fact], now):
         return []
+    _wait_for_uploads(connection, stations.c.id == station_id)
     keys = touched_by_event(connection, site_id, station_id, event_id)
     return resettle(connection, keys, now, Cause(f"event voided: {reason}", f"void:{station_id}:{event_id}"))
 
@@ -243,8 +249,7 @@ def order_rerate(
     if version.tiers:
         for site_id in sorted(site_ids):
             price_by_occupancy(connection, site_id)
-    of_the_sites = select(stations.c.id).where(stations.c.site_id.in_(sorted(site_ids)))
-    lock_stations(connection, connection.execute(of_the_sites).scalars().all())
+    _wait_for_uploads(connection, stations.c.site_id.in_(sorted(site_ids)))
     return recorded
 
 
@@ -262,9 +267,20 @@ def stall_added(connection: Connection, station_id: str, in_service_from: int | 
 def token_given(
     connection: Connection, token_id: str, valid_from: int, valid_to: int | None, now: int
 ) -> list[Settlement]:
-    """Sessions of a token that now stands for an owner leave the unclaimed pile."""
+    """Sessions of a token that now stands for an owner leave the unclaimed pile.
+
+    A token may be used at any station, so nobody is waited for: who settles a session of it at this moment does not
+    see its owner yet. A step that comes when they have ended looks again.
+    """
+    body = {"token_id": token_id, "valid_from": valid_from, "valid_to": valid_to}
+    again = Job(f"{LOOK_AGAIN}:{token_id}:{valid_from}", LOOK_AGAIN, now + LOOK_AGAIN_AFTER_S, body)
+    schedule(connection, [again], now)
     keys = sessions_of_token(connection, token_id, valid_from, valid_to)
-    return resettle(connection, keys, now, Cause("token assigned", f"token:{token_id}:{valid_from}"))
+    return resettle(connection, keys, now, token_cause(token_id, valid_from))
+
+
+def token_cause(token_id: str, valid_from: int) -> Cause:
+    return Cause("token assigned", f"token:{token_id}:{valid_from}")
 
 
 def _about(key: SessionKey, kind: Kind, author: str, reason: str, request_key: str | None) -> Fact:
@@ -292,6 +308,13 @@ def _held(connection: Connection, decision: Fact) -> Charge:
     if charge is None or not charge.held:
         raise NothingToDecide(key.id)
     return charge
+
+
+def _wait_for_uploads(connection: Connection, where: ColumnElement[bool]) -> None:
+    """Whoever settles at those stations at this moment does not see the new fact: what they write must be there to be
+    found and settled again. Whoever comes later sees it.
+    """
+    lock_stations(connection, connection.execute(select(stations.c.id).where(where)).scalars().all())
 
 
 def _reason(reason: str) -> str:

@@ -97,11 +97,8 @@ def give_token(
     """
     owner(connection, owner_id)
     token_id = names.surrogate(uid)
-    known = connection.execute(select(tokens.c.id).where(tokens.c.id == token_id)).first()
-    if known is None:
-        connection.execute(insert(tokens).values(id=token_id, uid=uid, created_at=now))
-    else:
-        connection.execute(update(tokens).where(tokens.c.id == token_id).values(uid=uid))
+    bulk_insert(connection, tokens, ("id", "uid", "created_at"), [(token_id, uid, now)])  # an upload may be first
+    connection.execute(update(tokens).where(tokens.c.id == token_id).values(uid=uid))
     for holding in holdings_of(connection, [token_id]).get(token_id, ()):
         if (valid_to is None or holding.valid_from < valid_to) and (
             holding.valid_to is None or valid_from < holding.valid_to

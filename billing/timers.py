@@ -7,9 +7,12 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection
 
+from billing.decisions import token_cause
 from billing.engine import Cause, follow, resettle
 from billing.jobs import Lease
+from billing.owners import sessions_of_token
 from billing.settle import charges_of
+from sessions.database import reading
 from sessions.facts import Fact, Kind, lock_site, record_facts
 from sessions.folding import fold_sessions, save
 from sessions.store import queries
@@ -42,6 +45,17 @@ def time_out(lease: Lease) -> None:
         save(turn.connection, over, before)
         live = frozenset(one.key for one in over if not jobs[one.key].body.get("quiet"))
         follow(turn.connection, over, before, live, turn.now, SILENCE)
+
+
+def token_given(lease: Lease) -> None:
+    """Settle sessions of a token once more, for those that were being settled while it was given."""
+    (job,) = lease.jobs
+    token_id, valid_from = job.body["token_id"], job.body["valid_from"]
+    with reading(lease.engine) as connection:
+        keys = sessions_of_token(connection, token_id, valid_from, job.body["valid_to"])
+    with lease.transaction(lambda connection: lock_sessions(connection, keys)) as turn:
+        if turn.jobs:
+            resettle(turn.connection, keys, turn.now, token_cause(token_id, valid_from))
 
 
 def finalise(lease: Lease) -> None:
