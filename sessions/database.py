@@ -173,8 +173,12 @@ def is_postgresql(connection: Connection) -> bool:
 
 
 def for_update(connection: Connection, statement: Any) -> Any:
-    """Row locks where the engine has them; on SQLite the write transaction itself is the lock."""
-    return statement.with_for_update() if is_postgresql(connection) else statement
+    """Row locks where the engine has them; on SQLite the write transaction itself is the lock.
+
+    Of the kind that lets others go on inserting rows which refer to the locked ones: an upload that names a new stall
+    must not wait for a decision about its site that waits for the upload.
+    """
+    return statement.with_for_update(key_share=True) if is_postgresql(connection) else statement
 
 
 def bulk_insert(

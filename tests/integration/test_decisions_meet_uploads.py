@@ -4,8 +4,8 @@ On SQLite there is one writer, and so no such moment.
 """
 
 import json
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import psycopg
@@ -36,12 +36,12 @@ def app(postgres_url: str) -> Iterator[Idlefee]:
         yield app
 
 
-def upload(*streams: list[dict[str, Any]]) -> Upload:
+def upload(*streams: Sequence[dict[str, Any]]) -> Upload:
     events = parse_batch(json.dumps([event for stream in streams for event in stream]).encode())
     return Upload([event for event in events if isinstance(event, SessionEvent)], "test")
 
 
-def take_in(app: Idlefee, connection: Connection, *streams: list[dict[str, Any]]) -> None:
+def take_in(app: Idlefee, connection: Connection, *streams: Sequence[dict[str, Any]]) -> None:
     record(connection, [upload(*streams)], app.clock.now(), app.names, [on_changes])
 
 
@@ -63,20 +63,21 @@ def waits_for_a_lock(url: str) -> bool:
     return waiting is not None and waiting[0] > 0
 
 
-def at_the_same_moment(app: Idlefee, decide: Callable[[Connection], None]) -> None:
-    """The upload has settled its session and not committed when the decision is taken."""
+def at_the_same_moment(app: Idlefee, decide: Callable[[Connection], None], then: Sequence[dict[str, Any]] = ()) -> None:
+    """The upload has settled its session and not committed when the decision is taken; `then` it takes in more."""
 
     def take() -> None:
         with app.writing() as connection:
             decide(connection)
 
-    decision = threading.Thread(target=take)
-    with app.writing() as connection:
-        take_in(app, connection, a_session("h1", "s", token="NEW"))
-        decision.start()
-        while decision.is_alive() and not waits_for_a_lock(app.settings.database_url):
-            decision.join(0.01)
-    decision.join()
+    with ThreadPoolExecutor(1) as elsewhere:
+        with app.writing() as connection:
+            take_in(app, connection, a_session("h1", "s", token="NEW"))
+            decision = elsewhere.submit(take)
+            while not decision.done() and not waits_for_a_lock(app.settings.database_url):
+                wait([decision], 0.01)
+            take_in(app, connection, then)
+        decision.result()
 
 
 @pytest.mark.parametrize("decide", [excuse, excuse_the_stall, void_the_restoration])
@@ -85,9 +86,20 @@ def test_a_decision_finds_the_session_that_is_just_being_settled(
 ) -> None:
     """By itself the session costs $1.60; excused, or with the fault that no restoration ends, nothing."""
     with app.writing() as connection:
-        take_in(app, connection, FAULTS)
+        take_in(app, connection, FAULTS, a_session("h1", "before", at=NOON - 9_000))  # stall and tariff are known
     at_the_same_moment(app, decide)
     assert told(app, "SELECT computed_minor FROM charges WHERE session_id = 'h1/s'") == [(0,)]
+    assert_clean(app)
+
+
+def test_an_upload_may_name_a_new_stall_while_a_decision_about_its_site_waits_for_it(app: Idlefee) -> None:
+    """The stall's row refers to the site, which the decision holds: neither may wait for the other."""
+    with app.writing() as connection:
+        take_in(app, connection, a_session("h1", "before", at=NOON - 9_000))
+    new_stall = [event | {"stall": "new"} for event in a_session("h1", "t")]
+    at_the_same_moment(app, excuse, then=new_stall)
+    fees = dict(told(app, "SELECT session_id, computed_minor FROM charges"))
+    assert (fees["h1/s"], fees["h1/t"]) == (0, 0)
     assert_clean(app)
 
 
