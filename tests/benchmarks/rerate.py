@@ -112,7 +112,7 @@ def measure(url: str, sessions: int) -> None:
     seconds, spent_s, mib = sorted(runs)[1]
     say(
         f"rerate, {engine.name}: {sessions:,} sessions in {seconds:.1f} s (limit {LIMIT_S} s), "
-        f"{sessions / seconds:,.0f} a second, {spent_s:.1f} s of CPU; {mib:,.0f} MiB at most (limit {LIMIT_MIB} MiB; all "
+        f"{sessions / seconds:,.0f} a second, {spent_s:.1f} s of CPU; {mib:,.0f} MiB at most (limit {LIMIT_MIB}; all "
         f"processes, the database server's included); runs: {', '.join(f'{run:.1f} s' for run, _, _ in runs)}"
     )
     engine.dispose()
