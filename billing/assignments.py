@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, insert, select, tuple_, union, update
 
 from billing.store.tables import tariff_assignments, tariffs
 from billing.tariffs import Tariff, preset, preset_names, tariff_from_json, tariff_to_json
-from sessions.database import bulk_insert, may_write
+from sessions.database import bulk_insert, may_write, one_of
 from sessions.facts import Fact, Kind, site_facts
 from sessions.store.tables import facts, sites
 
@@ -183,7 +183,7 @@ def assignments_of(connection: Connection, site_ids: Collection[str]) -> dict[st
             tariff_assignments.c.tariff,
             tariff_assignments.c.tariff_version,
         )
-        .where(tariff_assignments.c.site_id.in_(sorted(site_ids)))
+        .where(one_of(connection, tariff_assignments.c.site_id, site_ids))
         .order_by(tariff_assignments.c.site_id, tariff_assignments.c.valid_from)
     )
     found: dict[str, list[Assignment]] = {}

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 
 from billing.jobs import Job, schedule, session_job
 from billing.settle import Charge, Settlement, settle
+from sessions.database import one_of
 from sessions.facts import FOREVER, sessions_overlapping
 from sessions.folding import Folded, over_by_silence_at, recall, refold
 from sessions.intake import Changes
@@ -53,7 +54,7 @@ def _with_a_new_stall(connection: Connection, changes: Changes) -> list[str]:
         select(sites.c.id)
         .join(stalls, stalls.c.site_id == sites.c.id)
         .where(
-            sites.c.id.in_(sorted(changes.site_ids)),
+            one_of(connection, sites.c.id, changes.site_ids),
             sites.c.priced_by_occupancy.is_(True),
             stalls.c.created_at == changes.now,
             stalls.c.in_service_from.is_(None),
@@ -98,7 +99,9 @@ def _neighbours(connection: Connection, folded: Sequence[Folded], before: Mappin
     """Sessions whose occupancy tiers these sessions' comings and goings move; their sites are locked."""
     moved = [(one.key.site_id, stretch) for one in folded for stretch in _moved(one, before.get(one.key, UNHEARD_OF))]
     site_ids = {site_id for site_id, _ in moved}
-    statement = select(sites.c.id).where(sites.c.id.in_(sorted(site_ids)), sites.c.priced_by_occupancy.is_(True))
+    statement = select(sites.c.id).where(
+        one_of(connection, sites.c.id, site_ids), sites.c.priced_by_occupancy.is_(True)
+    )
     shared = set(connection.execute(statement).scalars()) if site_ids else set()
     keys: set[SessionKey] = set()
     for site_id, stretch in moved:

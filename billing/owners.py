@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, insert, or_, select, update
 
 from billing.store.tables import owners, token_holders, vehicles
-from sessions.database import bulk_insert
+from sessions.database import bulk_insert, one_of
 from sessions.intake import TokenNames
 from sessions.sites import NameTaken
 from sessions.store.queries import SessionKey
@@ -141,7 +141,7 @@ def holdings_of(connection: Connection, token_ids: Collection[str]) -> dict[str,
     """Who held each token, and when."""
     statement = select(
         token_holders.c.token_id, token_holders.c.owner_id, token_holders.c.valid_from, token_holders.c.valid_to
-    ).where(token_holders.c.token_id.in_(sorted(token_ids)))
+    ).where(one_of(connection, token_holders.c.token_id, token_ids))
     found: dict[str, list[Holding]] = {}
     for token_id, *holding in connection.execute(statement):
         found.setdefault(token_id, []).append(Holding(*holding))

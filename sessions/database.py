@@ -18,6 +18,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     Dialect,
     Engine,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    any_,
     bindparam,
     create_engine,
     event,
@@ -34,6 +36,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -242,26 +245,56 @@ def bulk_overwrite(
     bulk_insert(connection, table, columns, there, conflict=f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {sets}")
 
 
+class Given:
+    """Rows handed to a statement as one bound parameter, to join with: the same SQL however many the rows.
+
+    A statement built with `clause` once is run again and again with `bind`: composing it costs more than running it.
+    """
+
+    def __init__(self, name: str, *columns: tuple[str, TypeEngine[Any]]) -> None:
+        self._name, self._columns = name, columns
+
+    def clause(self, postgresql: bool) -> FromClause:
+        """What a statement joins with."""
+        document = bindparam(self._name, type_=Text)
+        if postgresql:
+            typed = (Column(column, kind) for column, kind in self._columns)
+            rows = func.json_to_recordset(document.cast(JSON)).table_valued(*typed, name=self._name)
+            return rows.render_derived(with_types=True)
+        each = func.json_each(document).table_valued("value")
+        return select(
+            *(
+                func.json_extract(each.c.value, literal_column(f"'$[{at}]'")).label(column)
+                for at, (column, _) in enumerate(self._columns)
+            )
+        ).subquery(self._name)
+
+    def bind(self, postgresql: bool, rows: Iterable[tuple[Any, ...]]) -> dict[str, str]:
+        """The parameter for these rows, their values in the order of the columns."""
+        if not postgresql:
+            return {self._name: json.dumps(list(rows))}
+        names = [column for column, _ in self._columns]
+        return {self._name: json.dumps([dict(zip(names, row, strict=True)) for row in rows])}
+
+
 def keys_of(
     connection: Connection,
     name: str,
     columns: Sequence[tuple[str, TypeEngine[Any]]],
     rows: Iterable[tuple[Any, ...]],
 ) -> FromClause:
-    """`rows` as something to join with, one bound parameter (or one a column) however many the rows."""
+    """`rows` as something to join with, already bound: for statements that are not run often."""
+    postgresql, given = is_postgresql(connection), Given(name, *columns)
+    document = given.bind(postgresql, rows)[name]
+    return given.clause(postgresql).unique_params({name: document})
+
+
+def one_of(connection: Connection, column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
+    """`column IN (values)` as the same SQL however many the values: PostgreSQL plans it once, not at every length."""
     if is_postgresql(connection):
-        names = [column for column, _ in columns]
-        document = json.dumps([dict(zip(names, row, strict=True)) for row in rows])
-        given = func.json_to_recordset(bindparam(None, document, type_=Text).cast(JSON))
-        typed = (Column(column, kind) for column, kind in columns)
-        return given.table_valued(*typed, name=name).render_derived(with_types=True)
-    each = func.json_each(bindparam(None, json.dumps(list(rows)), type_=Text)).table_valued("value")
-    return select(
-        *(
-            func.json_extract(each.c.value, literal_column(f"'$[{at}]'")).label(column)
-            for at, (column, _) in enumerate(columns)
-        )
-    ).subquery(name)
+        return column == any_(bindparam(None, sorted(values), type_=ARRAY(Text)))
+    each = func.json_each(bindparam(None, json.dumps(sorted(values)), type_=Text)).table_valued("value")
+    return column.in_(select(each.c.value))
 
 
 def migrate(url: str, revision: str = "head", *, grant_to: str | None = None) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Text, and_, func, or_, select
 
-from sessions.database import bulk_insert, for_update, keys_of
+from sessions.database import bulk_insert, for_update, keys_of, one_of
 from sessions.store.queries import SessionKey
 from sessions.store.tables import facts, sessions, sites
 
@@ -187,9 +187,9 @@ def site_facts(connection: Connection, site_ids: Collection[str], kinds: Collect
     statement = (
         select(facts)
         .where(
-            facts.c.site_id.in_(sorted(site_ids)),
+            one_of(connection, facts.c.site_id, site_ids),
             facts.c.session_id.is_(None),
-            facts.c.kind.in_([kind.value for kind in kinds]),
+            one_of(connection, facts.c.kind, (kind.value for kind in kinds)),
         )
         .order_by(facts.c.site_id, facts.c.n)
     )

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, insert, or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
 from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 
-from sessions.database import is_postgresql
+from sessions.database import is_postgresql, one_of
 from sessions.facts import FOREVER, Kind, site_facts
 from sessions.store.tables import sellers, sessions, sites, stalls, station_contacts, stations
 
@@ -135,7 +135,9 @@ def all_sites(connection: Connection) -> list[Site]:
 
 
 def sites_by_id(connection: Connection, site_ids: Sequence[str]) -> dict[str, Site]:
-    statement = select(sites.c.id, sites.c.seller_id, sites.c.name, sites.c.zone).where(sites.c.id.in_(site_ids))
+    statement = select(sites.c.id, sites.c.seller_id, sites.c.name, sites.c.zone).where(
+        one_of(connection, sites.c.id, site_ids)
+    )
     return {row[0]: Site(*row) for row in connection.execute(statement)}
 
 

@@ -2,11 +2,34 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Text, and_, exists, literal, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    Text,
+    and_,
+    exists,
+    literal,
+    literal_column,
+    or_,
+    select,
+    union_all,
+)
 
-from sessions.database import UtcSeconds, bulk_insert, bulk_overwrite, for_update, keys_of
+from sessions.database import (
+    Given,
+    UtcSeconds,
+    bulk_insert,
+    bulk_overwrite,
+    for_update,
+    is_postgresql,
+    keys_of,
+    one_of,
+)
 from sessions.events import Event, EventType
 from sessions.store.tables import conflicts, events, facts, sessions, sites, stations
 
@@ -56,6 +79,8 @@ _FOLD_COLUMNS = (
     events.c.digest,
 )
 _TYPES = {kind.value: kind for kind in EventType}
+# Written out, not bound: only so may a prepared statement use the index of faults alone.
+_IS_FAULT = events.c.type.in_([literal_column(f"'{kind}'") for kind in FAULT_TYPES])
 
 
 def _event(row: Sequence[Any]) -> Event:
@@ -72,32 +97,35 @@ def lock_stations(connection: Connection, station_ids: Collection[str]) -> dict[
     Everything that folds or settles a session holds its station, so this one lock is all the intake needs.
     """
     wanted = select(stations.c.id, stations.c.site_id, sites.c.priced_by_occupancy).join(sites)
-    found = connection.execute(wanted.where(stations.c.id.in_(sorted(station_ids)))).all()
+    found = connection.execute(wanted.where(one_of(connection, stations.c.id, station_ids))).all()
     shared = sorted({row.site_id for row in found if row.priced_by_occupancy})
     if shared:
         connection.execute(
-            for_update(connection, select(sites.c.id).where(sites.c.id.in_(shared)).order_by(sites.c.id))
+            for_update(
+                connection, select(sites.c.id).where(one_of(connection, sites.c.id, shared)).order_by(sites.c.id)
+            )
         )
-    ids = sorted(row.id for row in found)
-    connection.execute(
-        for_update(connection, select(stations.c.id).where(stations.c.id.in_(ids)).order_by(stations.c.id))
-    )
+    known = one_of(connection, stations.c.id, (row.id for row in found))
+    connection.execute(for_update(connection, select(stations.c.id).where(known).order_by(stations.c.id)))
     return {row.id: row.site_id for row in found}
+
+
+_EVENTS = Given("wanted", ("site_id", Text()), ("station_id", Text()), ("id", Text()))
+_SESSIONS = Given("wanted", ("site_id", Text()), ("id", Text()))
+_STATIONS = Given("wanted", ("site_id", Text()), ("station_id", Text()))
 
 
 def contents_of(connection: Connection, names: Sequence[tuple[str, str, str]]) -> Sequence[Any]:
     """What is stored under each (site, station, event id): a row a content."""
-    wanted = keys_of(connection, "wanted", (("site_id", Text()), ("station_id", Text()), ("id", Text())), names)
-    statement = select(
-        events.c.site_id,
-        events.c.station_id,
-        events.c.id,
-        events.c.digest,
-        events.c.session_id,
-        events.c.stall,
-        events.c.type,
-        events.c.at,
-    ).join(
+    postgresql = is_postgresql(connection)
+    return connection.execute(_contents(postgresql), _EVENTS.bind(postgresql, names)).all()
+
+
+@cache
+def _contents(postgresql: bool) -> Select[Any]:
+    wanted = _EVENTS.clause(postgresql)
+    told = (events.c.digest, events.c.session_id, events.c.stall, events.c.type, events.c.at)
+    return select(events.c.site_id, events.c.station_id, events.c.id, *told).join(
         wanted,
         and_(
             events.c.site_id == wanted.c.site_id,
@@ -105,7 +133,6 @@ def contents_of(connection: Connection, names: Sequence[tuple[str, str, str]]) -
             events.c.id == wanted.c.id,
         ),
     )
-    return connection.execute(statement).all()
 
 
 def insert_events(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -136,20 +163,18 @@ UNHEARD_OF = Before()
 
 def snapshots_before(connection: Connection, keys: Collection[SessionKey]) -> dict[SessionKey, Before]:
     """The snapshots of those sessions that have one."""
-    wanted = keys_of(connection, "wanted", (("site_id", Text()), ("id", Text())), keys)
-    statement = select(
-        sessions.c.site_id,
-        sessions.c.id,
-        sessions.c.plugged_in_at,
-        sessions.c.completed_at,
-        sessions.c.full_since,
-        sessions.c.until,
-        sessions.c.closed,
-        sessions.c.stall,
-        sessions.c.superseded_at,
-        sessions.c.offset_s,
-    ).join(wanted, and_(sessions.c.site_id == wanted.c.site_id, sessions.c.id == wanted.c.id))
-    return {SessionKey(row[0], row[1]): Before(*tuple(row)[2:]) for row in connection.execute(statement)}
+    postgresql = is_postgresql(connection)
+    rows = connection.execute(_snapshots_before(postgresql), _SESSIONS.bind(postgresql, keys))
+    return {SessionKey(row[0], row[1]): Before(*tuple(row)[2:]) for row in rows}
+
+
+@cache
+def _snapshots_before(postgresql: bool) -> Select[Any]:
+    wanted = _SESSIONS.clause(postgresql)
+    told = (sessions.c[name] for name in Before._fields)
+    return select(sessions.c.site_id, sessions.c.id, *told).join(
+        wanted, and_(sessions.c.site_id == wanted.c.site_id, sessions.c.id == wanted.c.id)
+    )
 
 
 def snapshots_of(connection: Connection, keys: Collection[SessionKey]) -> Sequence[RowMapping]:
@@ -167,19 +192,25 @@ def open_sessions_touched(
     """Sessions without an unplug whose last word may move: (site, station, stall or none) → first and last new
     stamp.
     """
-    reach = keys_of(
-        connection,
-        "reach",
-        (
-            ("site_id", Text()),
-            ("station_id", Text()),
-            ("stall", Text()),
-            ("first", UtcSeconds()),
-            ("last", UtcSeconds()),
-        ),
-        [(*where, *stamps) for where, stamps in stalls.items()],
-    )
-    statement = select(sessions.c.site_id, sessions.c.id).join(
+    postgresql = is_postgresql(connection)
+    reach = _REACH.bind(postgresql, [(*where, *stamps) for where, stamps in stalls.items()])
+    return {SessionKey(*row) for row in connection.execute(_open_sessions_touched(postgresql), reach)}
+
+
+_REACH = Given(
+    "reach",
+    ("site_id", Text()),
+    ("station_id", Text()),
+    ("stall", Text()),
+    ("first", UtcSeconds()),
+    ("last", UtcSeconds()),
+)
+
+
+@cache
+def _open_sessions_touched(postgresql: bool) -> Select[Any]:
+    reach = _REACH.clause(postgresql)
+    return select(sessions.c.site_id, sessions.c.id).join(
         reach,
         and_(
             sessions.c.site_id == reach.c.site_id,
@@ -190,7 +221,6 @@ def open_sessions_touched(
             or_(sessions.c.superseded_at.is_(None), sessions.c.superseded_at >= reach.c.first),
         ),
     )
-    return {SessionKey(*row) for row in connection.execute(statement)}
 
 
 def sessions_after(connection: Connection, faults: Mapping[tuple[str, str, str | None], int]) -> set[SessionKey]:
@@ -213,28 +243,35 @@ def sessions_after(connection: Connection, faults: Mapping[tuple[str, str, str |
 
 def events_of(connection: Connection, keys: Collection[SessionKey]) -> dict[SessionKey, list[Event]]:
     """Each session's own events."""
-    wanted = keys_of(connection, "wanted", (("site_id", Text()), ("session_id", Text())), keys)
-    statement = select(*_FOLD_COLUMNS, events.c.site_id).join(
-        wanted, and_(events.c.site_id == wanted.c.site_id, events.c.session_id == wanted.c.session_id)
-    )
+    postgresql = is_postgresql(connection)
     found: dict[SessionKey, list[Event]] = defaultdict(list)
-    for row in connection.execute(statement):
+    for row in connection.execute(_events_of(postgresql), _SESSIONS.bind(postgresql, keys)):
         found[SessionKey(row[10], row[5])].append(_event(tuple(row)))
     return found
 
 
+@cache
+def _events_of(postgresql: bool) -> Select[Any]:
+    wanted = _SESSIONS.clause(postgresql)
+    return select(*_FOLD_COLUMNS, events.c.site_id).join(
+        wanted, and_(events.c.site_id == wanted.c.site_id, events.c.session_id == wanted.c.id)
+    )
+
+
 def faults_of(connection: Connection, station_ids: Collection[tuple[str, str]]) -> dict[str, list[Event]]:
     """Every fault and restoration of the given (site, station) pairs, by station."""
-    wanted = keys_of(connection, "wanted", (("site_id", Text()), ("station_id", Text())), station_ids)
-    statement = (
-        select(*_FOLD_COLUMNS, events.c.station_id)
-        .join(wanted, and_(events.c.site_id == wanted.c.site_id, events.c.station_id == wanted.c.station_id))
-        .where(events.c.type.in_(FAULT_TYPES))
-    )
+    postgresql = is_postgresql(connection)
     found: dict[str, list[Event]] = defaultdict(list)
-    for row in connection.execute(statement):
+    for row in connection.execute(_faults_of(postgresql), _STATIONS.bind(postgresql, station_ids)):
         found[row[10]].append(_event(tuple(row)))
     return found
+
+
+@cache
+def _faults_of(postgresql: bool) -> Select[Any]:
+    wanted = _STATIONS.clause(postgresql)
+    here = and_(events.c.site_id == wanted.c.site_id, events.c.station_id == wanted.c.station_id)
+    return select(*_FOLD_COLUMNS, events.c.station_id).join(wanted, here).where(_IS_FAULT)
 
 
 class Unusable(NamedTuple):
@@ -249,12 +286,13 @@ NOTHING_UNUSABLE = Unusable(frozenset(), frozenset())
 
 def unusable_of(connection: Connection, site_ids: Collection[str]) -> dict[str, Unusable]:
     """By station of the given sites: the ids that came with two contents, and those an operator voided."""
-    wanted = sorted(site_ids)
     found: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
+    twice_told = select(literal(0), conflicts.c.station_id, conflicts.c.event_id)
+    voided_by_people = select(literal(1), facts.c.station_id, facts.c.event_id)
     statement = union_all(
-        select(literal(0), conflicts.c.station_id, conflicts.c.event_id).where(conflicts.c.site_id.in_(wanted)),
-        select(literal(1), facts.c.station_id, facts.c.event_id).where(
-            facts.c.site_id.in_(wanted), facts.c.kind == "void", facts.c.session_id.is_(None)
+        twice_told.where(one_of(connection, conflicts.c.site_id, site_ids)),
+        voided_by_people.where(
+            one_of(connection, facts.c.site_id, site_ids), facts.c.kind == "void", facts.c.session_id.is_(None)
         ),
     )
     for why, station_id, event_id in connection.execute(statement):
@@ -308,18 +346,27 @@ def last_heard(connection: Connection, windows: Sequence[Window]) -> dict[Sessio
 
     Conflicting and voided events are no word of the station.
     """
-    wanted = keys_of(
-        connection,
-        "wanted",
-        (
-            ("site_id", Text()),
-            ("id", Text()),
-            ("station_id", Text()),
-            ("stall", Text()),
-            ("since", UtcSeconds()),
-        ),
-        [(w.key.site_id, w.key.id, w.key.station_id, w.stall, w.plugged_in_at) for w in windows],
-    )
+    postgresql = is_postgresql(connection)
+    given = [(w.key.site_id, w.key.id, w.key.station_id, w.stall, w.plugged_in_at) for w in windows]
+    return {
+        SessionKey(row[0], row[1]): (max(at for at in (row[2], row[4], row[5]) if at is not None), row[3])
+        for row in connection.execute(_last_heard(postgresql), _WINDOWS.bind(postgresql, given))
+    }
+
+
+_WINDOWS = Given(
+    "wanted",
+    ("site_id", Text()),
+    ("id", Text()),
+    ("station_id", Text()),
+    ("stall", Text()),
+    ("since", UtcSeconds()),
+)
+
+
+@cache
+def _last_heard(postgresql: bool) -> Select[Any]:
+    wanted = _WINDOWS.clause(postgresql)
     usable = _usable(events)
     here = and_(events.c.site_id == wanted.c.site_id, events.c.station_id == wanted.c.station_id, usable)
     at_stall = and_(here, events.c.stall == wanted.c.stall)
@@ -355,7 +402,7 @@ def last_heard(connection: Connection, windows: Sequence[Window]) -> dict[Sessio
             .scalar_subquery()
         )
 
-    statement = select(
+    return select(
         bounded.c.site_id,
         bounded.c.id,
         bounded.c.since,
@@ -363,7 +410,3 @@ def last_heard(connection: Connection, windows: Sequence[Window]) -> dict[Sessio
         latest(events.c.stall == bounded.c.stall),
         latest(events.c.stall.is_(None)),
     )
-    return {
-        SessionKey(row[0], row[1]): (max(at for at in (row[2], row[4], row[5]) if at is not None), row[3])
-        for row in connection.execute(statement)
-    }
