@@ -14,7 +14,7 @@ from tests.benchmarks.servers import prepare, serving
 from tests.databases import PostgresDatabases, postgres_server
 
 STATIONS = 64
-UPLOADS = 40
+UPLOADS = 120
 CONNECTIONS = 64
 SINGLES_EACH = 150
 STORED = 5_000_000
@@ -31,7 +31,7 @@ def main() -> None:
 def _batches(name: str, at_least: float, ceiling: Callable[[Rows], float], databases: PostgresDatabases | None) -> None:
     """Uploads of 500 events, four connections at a time."""
     ratios, rates = [], []
-    for _ in range(1):
+    for _ in range(3):
         if databases is not None:
             with databases.empty() as url:
                 took, rows = _run_batches(url)
