@@ -254,9 +254,9 @@ class Given:
     def __init__(self, name: str, *columns: tuple[str, TypeEngine[Any]]) -> None:
         self._name, self._columns = name, columns
 
-    def clause(self, postgresql: bool) -> FromClause:
-        """What a statement joins with."""
-        document = bindparam(self._name, type_=Text)
+    def clause(self, postgresql: bool, given: str | None = None) -> FromClause:
+        """What a statement joins with: rows still to be given with `bind`, or given here."""
+        document = bindparam(self._name if given is None else None, given, type_=Text, required=given is None)
         if postgresql:
             typed = (Column(column, kind) for column, kind in self._columns)
             rows = func.json_to_recordset(document.cast(JSON)).table_valued(*typed, name=self._name)
@@ -285,8 +285,7 @@ def keys_of(
 ) -> FromClause:
     """`rows` as something to join with, already bound: for statements that are not run often."""
     postgresql, given = is_postgresql(connection), Given(name, *columns)
-    document = given.bind(postgresql, rows)[name]
-    return given.clause(postgresql).unique_params({name: document})
+    return given.clause(postgresql, given.bind(postgresql, rows)[name])
 
 
 def one_of(connection: Connection, column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
