@@ -13,15 +13,14 @@ from sqlalchemy import Connection, RowMapping
 
 from sessions.events import Event, EventType, in_order
 from sessions.machine import CAR, Car, Span, Timeline, fold
+from sessions.store.last_word import Window, last_heard
 from sessions.store.queries import (
     NOTHING_UNUSABLE,
     Before,
     SessionKey,
     Unusable,
-    Window,
     events_of,
     faults_of,
-    last_heard,
     open_sessions_touched,
     snapshots_before,
     snapshots_of,
