@@ -74,6 +74,14 @@ def excuse(start_s: int, end_s: int) -> Fact:
     return {"kind": "excuse", "site": "north", "stall": None, "start": BEGIN + start_s, "end": BEGIN + end_s}
 
 
+def rerated(tariff: str) -> Fact:
+    return {"kind": "rerate", "site": "north", "from": BEGIN - 60, "to": BEGIN + 60, "tariff": tariff}
+
+
+def waived(amount_minor: int) -> Fact:
+    return {"kind": "waiver", "session": A, "amount_minor": amount_minor}
+
+
 def again(event: Fact, **other: Any) -> Fact:
     """Another content under the same id."""
     return {**event, **other}
@@ -98,6 +106,10 @@ def three_days(witness: Witness) -> None:
     witness.pass_time(73 * HOUR_S)
 
 
+def a_day_after(at_s: int) -> Review:
+    return lambda witness: witness.pass_time(BEGIN + 24 * HOUR_S + at_s - witness.now)
+
+
 Step = Fact | Review
 LAST = tells("unplugged", 300)
 NEXT = tells("plugged_in", 200, "b")
@@ -118,27 +130,33 @@ STORIES: dict[str, tuple[World, list[Step], int]] = {
     ),
     "who names a stall by a second plug-in ends nobody there": (
         world(),
-        [*full_at(100), tells("meter", 400, None), tells("plugged_in", 50, "b", "2"), NEXT],
+        [*full_at(100), tells("meter", 400, None), a_day, NEXT, tells("plugged_in", 50, "b", "2")],
         5 * 40,
     ),
     "a plug-in that moves lets the one before go on": (
         world(),
-        [*full_at(100), tells("meter", 190, None), tells("meter", 400, None), NEXT, MOVED],
+        [*full_at(100), tells("meter", 190, None), tells("meter", 400, None), NEXT, a_day, MOVED],
         5 * 40,
     ),
     "a plug-in that moves here ends the one before": (
         world(),
-        [*full_at(100), tells("meter", 130, None), tells("meter", 400, None), MOVED, tells("plugged_in", 140, "b")],
+        [
+            *(*full_at(100), tells("meter", 130, None), tells("meter", 400, None), MOVED),
+            *(a_day, tells("plugged_in", 140, "b")),
+        ],
         40,
     ),
     "a voided plug-in lets the one before go on": (
         world(),
-        [*full_at(100), tells("meter", 190, None), tells("meter", 400, None), NEXT, void(NEXT)],
+        [*full_at(100), tells("meter", 190, None), tells("meter", 400, None), NEXT, a_day, void(NEXT)],
         5 * 40,
     ),
     "a word that is contradicted was none, and silence is sooner": (
         world(),
-        [*full_at(100), WORD, again(WORD, at=BEGIN + 3000), tells("meter", 160, None)],
+        [
+            *(*full_at(100), tells("meter", 160, None), WORD, a_day_after(100)),
+            *(again(WORD, at=BEGIN + 3000), a_day_after(161)),
+        ],
         40,
     ),
     "a neighbour makes the site full": (FULL, [*stay(100, 300), *stay(150, 260, "b", "2")], 2 * 90 + 2 * 40),
@@ -208,6 +226,10 @@ STORIES: dict[str, tuple[World, list[Step], int]] = {
         [*stay(100, 300), three_days, three_days, void(LAST), tells("unplugged", 900)],
         0,
     ),
+    "the last order holds": (world(), [*stay(100, 300), *map(rerated, ("dear", "standard", "dear"))], 4 * 100),
+    "an order is taken back by the next": (world(), [*stay(100, 300), *map(rerated, ("dear", "standard"))], 4 * 40),
+    "a waiver pays nobody": (world(), [*stay(100, 300), waived(40), waived(400), excuse(100, 200)], 0),
+    "waivers add up": (world(), [*stay(100, 300), waived(40), waived(1)], 3 * 40 - 1),
     "a token named where it means nothing is not named": (
         world(),
         [*stay(100, 300), tells("charge_complete", 120, token="t1")],

@@ -89,6 +89,7 @@ class Witness:
             self.product.work()
             self.settled()
         self.product.put_clock(until)
+        self.settled()
 
     # -- what should come of it -----------------------------------------------------------------------------
 
