@@ -115,6 +115,8 @@ LAST = tells("unplugged", 300)
 NEXT = tells("plugged_in", 200, "b")
 MOVED = tells("plugged_in", 150, "b", "2")
 WORD = tells("meter", 4000, None)
+CONTRADICTED: list[Step] = [*full_at(100), tells("meter", 160, None), WORD, a_day_after(100)]
+CONTRADICTED += [again(WORD, at=BEGIN + 3000), a_day_after(161)]
 
 # What is told, and what a's fee comes to in the end.
 STORIES: dict[str, tuple[World, list[Step], int]] = {
@@ -151,14 +153,7 @@ STORIES: dict[str, tuple[World, list[Step], int]] = {
         [*full_at(100), tells("meter", 190, None), tells("meter", 400, None), NEXT, a_day, void(NEXT)],
         5 * 40,
     ),
-    "a word that is contradicted was none, and silence is sooner": (
-        world(),
-        [
-            *(*full_at(100), tells("meter", 160, None), WORD, a_day_after(100)),
-            *(again(WORD, at=BEGIN + 3000), a_day_after(161)),
-        ],
-        40,
-    ),
+    "a word that is contradicted was none, and silence is sooner": (world(), CONTRADICTED, 40),
     "a neighbour makes the site full": (FULL, [*stay(100, 300), *stay(150, 260, "b", "2")], 2 * 90 + 2 * 40),
     "a neighbour that never was does not": (
         FULL,
