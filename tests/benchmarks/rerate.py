@@ -86,7 +86,7 @@ def main() -> None:
 def a_database(name: str) -> Iterator[str]:
     """A migrated, empty database on the engine of this name."""
     if name == "postgresql":
-        with postgres_server(durable=True) as url:
+        with postgres_server(durable=True, settings={"max_wal_size": "16GB"}) as url:
             migrate(url)
             yield url
     else:
@@ -145,11 +145,14 @@ def fill(engine: Engine, sessions: int) -> None:
     for first in range(1, sessions + 1, ROWS_A_TRANSACTION):
         span = {"first": first, "last": min(first + ROWS_A_TRANSACTION - 1, sessions)}
         with writing(engine) as connection:
+            if engine.name == "sqlite":  # a larger cache while the rows are written; it goes with the connection
+                connection.execute(text("PRAGMA cache_size = -1000000"))
             connection.execute(text(INTO_SESSIONS.replace("NUMBERS", numbers)), span)
             connection.execute(text(INTO_CHARGES.replace("NUMBERS", numbers)), {**span, "report": report})
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         # What a server that has run for a while has done by itself.
         connection.execute(text("VACUUM ANALYZE" if engine.name == "postgresql" else "ANALYZE"))
+    engine.dispose()
 
 
 def a_report() -> str:
