@@ -53,7 +53,10 @@ class Nursery:
 
 def main(url: str, port: int, outbox: str) -> None:
     settings = Settings(database_url=url, port=port, outbox=Path(outbox))
+    child = 0
     for _ in sys.stdin:
+        if child:
+            os.waitpid(child, 0)  # it was killed: nobody asks for two at once
         child = os.fork()
         if child == 0:
             os.close(0)
@@ -62,6 +65,8 @@ def main(url: str, port: int, outbox: str) -> None:
             os._exit(0)
         sys.stdout.write(f"{child}\n")
         sys.stdout.flush()
+    if child:  # whoever asked is gone, however it ended, and its server goes with it
+        os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 
 
