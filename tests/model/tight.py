@@ -76,6 +76,7 @@ def tight_noise(rng: Random, world: World, sessions: list[SessionKey]) -> Fact:
     """Any event at all, of a session there is, at a moment when something may be happening."""
     station, name = rng.choice(sessions)
     stall = rng.choice([number for where, number in stalls_of(world) if where == station])
+    stall = "unheard of" if likely(rng, 4) else stall
     kind = rng.choice((*TYPE_ORDER, *FAULT_TYPES, *FAULT_TYPES, "plugged_in", "unplugged", "meter"))
     event = new_event(rng, station, stall, name, kind, BEGIN + rng.randrange(-60, HORIZON_S + 300))
     if kind in FAULT_TYPES:

@@ -21,6 +21,7 @@ class Witness:
 
     def __init__(self, url: str, world: World, now: int) -> None:
         self.world = world
+        self._registered = {site: list(about["stalls"]) for site, about in world["sites"].items()}
         self.product = Deployment(url, world, now)
         self.facts: list[Fact] = []
         self.postings: dict[SessionKey, Posting] = {}
@@ -61,7 +62,14 @@ class Witness:
             assert result.status is expected, (event, result)
             if not any(same):
                 self.facts.append(event)
+                self._notice_stall(event)
         self.settled()
+
+    def _notice_stall(self, event: Fact) -> None:
+        """A stall stands there from the first message that names it, and has always stood there."""
+        stalls = self.world["sites"][self.world["stations"][event["station"]]]["stalls"]
+        if event["stall"] is not None and (event["station"], event["stall"]) not in stalls:
+            stalls.append((event["station"], event["stall"]))
 
     def decide(self, fact: Fact) -> None:
         """One decision; those that follow each other are numbered."""
@@ -132,12 +140,17 @@ class Witness:
         self.pass_time(25 * HOUR_S)
         assert self.product.differences() == []
         with databases.migrated() as url:
-            other = Deployment(url, self.world)
+            other = Deployment(url, self._as_registered())
             try:
                 self._tell(other, rng)
                 self._compare_with(other)
             finally:
                 other.close()
+
+    def _as_registered(self) -> World:
+        """The world with the stalls that it had before anything was told."""
+        sites = {site: {**about, "stalls": self._registered[site]} for site, about in self.world["sites"].items()}
+        return {**self.world, "sites": sites}
 
     def _tell(self, other: Deployment, rng: Random) -> None:
         for fact in self._in_another_order(rng):
