@@ -135,10 +135,13 @@ class Witness:
         assert books.owed_minor == {line: amount for line, amount in owed.items() if amount}
         assert not any(books.trial_minor.values()), books.trial_minor
 
-    def end(self, databases: SqliteDatabases | PostgresDatabases, rng: Random) -> None:
-        """Every session is over; `verify` finds nothing; told in another order, the same facts come to the same."""
+    def end(self) -> None:
+        """Every session is over, and `verify` finds nothing."""
         self.pass_time(25 * HOUR_S)
         assert self.product.differences() == []
+
+    def tell_another(self, databases: SqliteDatabases | PostgresDatabases, rng: Random) -> None:
+        """Told to a second database in another order, the same facts come to the same."""
         with databases.migrated() as url:
             other = Deployment(url, self._as_registered())
             try:
@@ -153,24 +156,36 @@ class Witness:
         return {**self.world, "sites": sites}
 
     def _tell(self, other: Deployment, rng: Random) -> None:
-        for fact in self._in_another_order(rng):
-            if fact["kind"] == "event":
-                other.put_clock(fact["received_at"])
-                other.record([fact])
+        for told in self._in_another_order(rng):
+            if told[0]["kind"] == "event":
+                other.put_clock(told[0]["received_at"])
+                other.record(told)
             else:
                 other.put_clock(self.now)
-                other.decide(fact)
+                other.decide(told[0])
             other.forget_finality()
         other.put_clock(self.now)
         other.time_out()
 
-    def _in_another_order(self, rng: Random) -> list[Fact]:
-        """Shuffled, but that an event is there when it is voided, and decisions follow each other as they did."""
-        told = [fact for fact in self.facts if fact["kind"] not in BY_HISTORY]
-        shuffled = rng.sample(told, len(told))
-        in_turn = iter(sorted((fact for fact in told if "n" in fact), key=lambda fact: int(fact["n"])))
-        shuffled = [next(in_turn) if "n" in fact else fact for fact in shuffled]
-        return sorted(shuffled, key=lambda fact: {"assign": 0, "void": 2}.get(fact["kind"], 1))
+    def _in_another_order(self, rng: Random) -> list[list[Fact]]:
+        """Decisions, and uploads of a few events each, shuffled; but an event is there when it is voided, and decisions
+        follow each other as they did.
+        """
+        decided = [fact for fact in self.facts if fact["kind"] not in ("event", *BY_HISTORY)]
+        order = [[fact] for fact in decided] + self._uploads(rng)
+        rng.shuffle(order)
+        in_turn = iter(decided)
+        order = [told if told[0]["kind"] == "event" else [next(in_turn)] for told in order]
+        return sorted(order, key=lambda told: {"assign": 0, "void": 2}.get(told[0]["kind"], 1))
+
+    def _uploads(self, rng: Random) -> list[list[Fact]]:
+        """When an event first arrived is part of what it says: only those of one second may share an upload."""
+        events = rng.sample(self.events, len(self.events))
+        uploads: list[list[Fact]] = []
+        for event in sorted(events, key=lambda event: int(event["received_at"])):
+            together = uploads and uploads[-1][0]["received_at"] == event["received_at"] and rng.random() < 0.7
+            uploads[-1:] = [[*uploads[-1], event]] if together else [*uploads[-1:], [event]]
+        return uploads
 
     def _compare_with(self, other: Deployment) -> None:
         here, there = self.product.books(), other.books()
