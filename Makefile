@@ -60,10 +60,12 @@ venv:
 
 # Long, exhaustive or browser-driven tests carry a mark and run in `make check`.
 EVERYDAY := not browser and not fuzz and not crash
+# One test process more than there are cores: each waits for servers and disks now and then.
+PROCESSES := $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 4) + 1)')
 
 .PHONY: test
 test: install-dev ## every test but the marked ones, on SQLite and PostgreSQL (under 4 minutes)
-	$(PYTEST) -m "$(EVERYDAY)" -n auto --maxprocesses 4
+	$(PYTEST) -m "$(EVERYDAY)" -n $(PROCESSES) --dist worksteal
 
 .PHONY: check
 check: format-check lint types layers test ## what CI runs: format, lint, types, layers, tests, and the marked tests
@@ -98,7 +100,7 @@ bench: install-dev ## measure, each figure beside a ceiling measured in the same
 
 .PHONY: soak
 soak: install-dev ## the long runs: more examples, more crashes, more fuzzing
-	IDLEFEE_TESTS=soak $(PYTEST) -m "fuzz or crash or not browser" -n auto --maxprocesses 4
+	IDLEFEE_TESTS=soak $(PYTEST) -m "fuzz or crash or not browser" -n $(PROCESSES) --dist worksteal
 
 # ---------------------------------------------------------------- keep it
 

@@ -5,11 +5,13 @@ A test that touches a database asks for `database_url` and so runs twice, on SQL
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.databases import PostgresDatabases, SqliteDatabases, postgres_server
+from tests.databases import PostgresDatabases, SqliteDatabases, folder_in_memory, postgres_server
 
 # `make soak` sets IDLEFEE_TESTS=soak. CI repeats the same examples every time, so that a red run means a
 # change in the code; a developer's runs keep looking for new ones.
@@ -29,8 +31,9 @@ def postgres_databases() -> Iterator[PostgresDatabases]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabases:
-    return SqliteDatabases(tmp_path_factory.mktemp("sqlite"))
+def sqlite_databases() -> Iterator[SqliteDatabases]:
+    with TemporaryDirectory(prefix="idlefee-sqlite-", dir=folder_in_memory()) as folder:
+        yield SqliteDatabases(Path(folder))
 
 
 @pytest.fixture

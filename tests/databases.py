@@ -26,6 +26,7 @@ from psycopg import sql
 ROLE = "idlefee"
 READY_WITHIN_S = 60
 ENDED_WITHIN_S = 30
+ROOM_IN_MEMORY = 2 * 1024**3  # bytes: several servers at once, each with the databases of one test
 
 # The server lives exactly as long as somebody holds this shell's standard input open. However the test run
 # ends, by a return, an error or a kill -9, the pipe closes, and the server and its folder ($0) go with it.
@@ -114,6 +115,16 @@ def _group(user: str | None) -> int | None:
 # ---------------------------------------------------------------- the server
 
 
+def folder_in_memory() -> Path | None:
+    """A folder that forgets everything at a power cut, if there is one with room: a database is copied there seven
+    times as fast as on a disk.
+    """
+    memory = Path("/dev/shm")
+    if memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM_IN_MEMORY:
+        return memory
+    return Path("/tmp") if sys.platform == "darwin" else None  # its own is too long a path for a socket
+
+
 @contextmanager
 def postgres_server(
     *, durable: bool = False, programs: Path | None = None, settings: Mapping[str, str] | None = None
@@ -123,7 +134,7 @@ def postgres_server(
     `durable=True` leaves every default that keeps data through a power cut: for crash tests and benchmarks.
     """
     user = _unprivileged_user()
-    home = Path(tempfile.mkdtemp(prefix="idlefee-pg-", dir="/tmp" if sys.platform == "darwin" else None))
+    home = Path(tempfile.mkdtemp(prefix="idlefee-pg-", dir=None if durable else folder_in_memory()))
     try:
         programs = _reachable(programs or find_programs(), home, user)
         if user is not None:

@@ -1,5 +1,6 @@
 """The product served for real, in a thread of the test: an address on loopback, requests over a socket."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -23,7 +24,14 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
         self.ready.set()
+
+    async def main_loop(self) -> None:
+        await self._ended.wait()  # the server's own looks ten times a second whether it should end
+
+    def end(self) -> None:
+        self._loop.call_soon_threadsafe(self._ended.set)
 
 
 @contextmanager
@@ -39,4 +47,6 @@ def served(app: Idlefee) -> Iterator[str]:
             yield address_of(bound)
         finally:
             server.should_exit = True
+            if server.ready.is_set():
+                server.end()
             thread.join()

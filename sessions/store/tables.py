@@ -98,7 +98,7 @@ events = Table(
     Column("received_at", UtcSeconds, nullable=False),
     Column("author", Text, nullable=False, comment="the key that posted it, or the import"),
     Index("ix_events_session", "site_id", "session_id"),
-    Index("ix_events_stall", "site_id", "station_id", "stall", "at"),
+    Index("ix_events_stall", "station_id", "stall", "at"),  # not the site first: see migration 0002
     Index(
         "ix_events_fault",
         "site_id",
