@@ -1,6 +1,6 @@
 """The tables of access. A key's text is shown once and never stored; only its hash is."""
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Table, Text, text
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, Table, Text, text
 
 from sessions.database import UtcSeconds, metadata
 
@@ -18,5 +18,26 @@ access_keys = Table(
     Column("created_at", UtcSeconds, nullable=False),
     Column("expires_at", UtcSeconds),
     Column("revoked_at", UtcSeconds),
+    Column("device_id", Text, comment="of a browser key: which of the person's devices it was opened on"),
     Index("ix_access_keys_station", "station_id"),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("id", Text, primary_key=True, comment="a hash of what the device's long-lived cookie holds"),
+    Column("owner_id", Text, ForeignKey("owners.id"), primary_key=True),
+    Column("label", Text, nullable=False, comment="browser and system, in a few words"),
+    Column("first_seen_at", UtcSeconds, nullable=False),
+    Column("last_seen_at", UtcSeconds, nullable=False),
+    comment="Browsers an owner has signed in with: a new one is announced. Erased with the owner.",
+)
+
+rate_limits = Table(
+    "rate_limits",
+    metadata,
+    Column("name", Text, primary_key=True, comment="what is limited, for whom: keyed hashes, no addresses"),
+    Column("window_start", UtcSeconds, primary_key=True),
+    Column("used", Integer, nullable=False),
+    comment="Counted here and not in a process's memory: every process shares the limit.",
 )

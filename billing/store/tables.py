@@ -176,7 +176,9 @@ notices = Table(
     Column("body", Text, nullable=False),
     Column("created_at", UtcSeconds, nullable=False),
     Column("read_at", UtcSeconds),
+    Column("cause", Text, comment="a correction's: the name of what corrected it; none: of nothing with a name"),
     Index("ix_notices_owner", "owner_id", "created_at"),
+    Index("ix_notices_cause", "site_id", "cause"),
 )
 
 notice_sessions = Table(
@@ -200,4 +202,48 @@ deliveries = Table(
     Column("accepted_at", UtcSeconds, nullable=False),
     Column("reference", Text, comment="the channel's own name for it: a file, a message id"),
     ForeignKeyConstraint(["site_id", "notice_id"], ["notices.site_id", "notices.id"]),
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("owner_id", Text, ForeignKey("owners.id"), primary_key=True),
+    Column("id", Text, primary_key=True, comment="a digest of channel and address: the same one is never there twice"),
+    Column("channel", Text, nullable=False, comment="push, webhook or chat; e-mail is the owner's own column"),
+    Column("label", Text, nullable=False, comment="what the owner knows it by: a browser, a car, a service"),
+    Column("details", Text, nullable=False, comment="as JSON, what the channel needs: address, keys, secret"),
+    Column("created_at", UtcSeconds, nullable=False),
+    Column("ended_at", UtcSeconds),
+    Column("ended_because", Text, comment="removed by the owner, or gone by the provider's word"),
+    comment="Where an owner wants to be told beside e-mail and inbox; erased with the owner.",
+)
+
+channel_health = Table(
+    "channel_health",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("failing_since", UtcSeconds, nullable=False),
+    Column("failures", Integer, nullable=False, comment="in a row"),
+    Column("left_alone_until", UtcSeconds, nullable=False),
+    Column("last_error", Text),
+    comment="A row only while a provider fails: it is left alone for a while and then tried again.",
+)
+
+preferences = Table(
+    "preferences",
+    metadata,
+    Column("owner_id", Text, ForeignKey("owners.id"), primary_key=True),
+    Column("quiet_from", Integer, comment="minute of the day in `zone`; none: never quiet"),
+    Column("quiet_to", Integer),
+    Column("zone", Text, comment="IANA zone of the owner's quiet hours"),
+    Column("changed_at", UtcSeconds, nullable=False),
+)
+
+mutes = Table(
+    "mutes",
+    metadata,
+    Column("owner_id", Text, ForeignKey("owners.id"), primary_key=True),
+    Column("kind", Text, primary_key=True, comment="a kind of notice"),
+    Column("channel", Text, primary_key=True),
+    comment="What an owner does not want to be told on a channel; the inbox keeps everything.",
 )
