@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -71,12 +71,12 @@ INTO_CHARGES = f"""
 """
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Measure on both engines and print the figures beside their limits."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, default=SESSIONS)
     parser.add_argument("--engine", choices=["postgresql", "sqlite"], action="append")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     for name in given.engine or ["postgresql", "sqlite"]:
         with a_database(name) as url:
             measure(url, given.sessions)
@@ -221,4 +221,4 @@ def _pss_kib(pid: int) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
