@@ -59,7 +59,7 @@ def _cells(entry: Entry) -> tuple[object, ...]:
 
 def _harmless(text: str | None) -> str | None:
     """A station may call a session `=1+1`: a spreadsheet must read it as a text."""
-    return f"'{text}" if text is not None and text.startswith(("=", "+", "-", "@")) else text
+    return f"'{text}" if text is not None and text.startswith(("=", "+", "-", "@", "\t")) else text
 
 
 def decimal_text(amount_minor: int, currency: str) -> str:

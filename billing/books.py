@@ -43,6 +43,14 @@ class Step(NamedTuple):
     n: int
 
 
+class AccountRef(NamedTuple):
+    """One line of the trial balance."""
+
+    seller_id: str
+    currency: str
+    account: str
+
+
 class Entry(NamedTuple):
     """One entry with what its transfer says of it. Debit above zero, credit below."""
 
@@ -101,6 +109,19 @@ def every_entry(connection: Connection, wanted: Wanted) -> Iterator[Entry]:
     streamed = connection.execution_options(yield_per=_ROWS_A_FETCH)
     for row in streamed.execute(_asked(_entries(), wanted)):
         yield Entry(*row)
+
+
+def latest_entries(connection: Connection, account: AccountRef, before: Place | None, most: int) -> list[Entry]:
+    """Up to `most` entries of an account, newest first, behind the place `before`."""
+    place = (transfers.c.recorded_at, transfers.c.site_id, transfers.c.id)
+    here = (entries.c.seller_id, entries.c.currency, entries.c.account)
+    statement = (
+        select(*_COLUMNS).join(entries, _same).where(*(column == of for column, of in zip(here, account, strict=True)))
+    )
+    if before is not None:
+        statement = statement.where(tuple_(*place) < tuple(before))
+    ordered = statement.order_by(*(column.desc() for column in place), entries.c.line).limit(most)
+    return [Entry._make(row) for row in connection.execute(ordered)]
 
 
 def _entries() -> Select[Any]:

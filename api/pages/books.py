@@ -1,38 +1,28 @@
 """`/books`: finance's page. The trial balance, the entries behind it, and the piles of what waits for somebody."""
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from api import exports
 from api.guard import Engine
 from api.pages import paging, words
 from api.pages.errors import PageRoute
 from api.pages.loading import Sight
 from api.pages.queries import ROWS_A_PAGE, books, owners
-from api.pages.queries.books import AccountRef
 from api.pages.rendering import page
 from api.pages.views import SessionView
 from api.pages.visitors import finance
 from api.paging import Cursor, cursor_at, place_of
-from api.wiring import Idlefee
-from billing.books import Entry, Place, Wanted, every_entry
+from billing.books import AccountRef, Place, Wanted, latest_entries
 from billing.ledger import Account, trial_balance
 from billing.listing import Wanted as WantedSessions
 from billing.listing import Where
-from billing.money import minor_digits
 
 NOT_BILLABLE_DAYS = 30
 DAY_S = 86_400
-CSV_ROWS_A_CHUNK = 500
-CSV_COLUMNS = (
-    "recorded_at", "seller", "site", "session", "transfer", "n", "corrects", "reason", "line", "account", "owner",
-    "tax_code", "currency", "amount_minor", "amount",
-)  # fmt: skip
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute, dependencies=[Depends(finance)])
 
@@ -106,7 +96,7 @@ def account(
     ref = AccountRef(seller, currency, account.value)
     place = place_of(before, (int, str, str))
     with idlefee.reading() as connection:
-        rows = books.entries_of(connection, ref, None if place is None else Place._make(place), 4 * ROWS_A_PAGE)
+        rows = latest_entries(connection, ref, None if place is None else Place._make(place), 4 * ROWS_A_PAGE)
         sellers = owners.seller_names(connection)
     last = rows[-1] if len(rows) == 4 * ROWS_A_PAGE else None
     following = cursor_at((last.recorded_at, last.site_id, last.transfer_id)) if last else None
@@ -130,51 +120,5 @@ def entries_csv(idlefee: Engine, seller: Annotated[str | None, Query(max_length=
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
     }
-    rows = _csv(idlefee, Wanted(seller_id=seller))
+    rows = exports.entries_csv(idlefee, Wanted(seller_id=seller))
     return StreamingResponse(rows, media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _csv(idlefee: Idlefee, wanted: Wanted) -> Iterator[str]:
-    yield _lines([CSV_COLUMNS])
-    with idlefee.reading() as connection:
-        rows = every_entry(connection, wanted)
-        while chunk := list(islice(rows, CSV_ROWS_A_CHUNK)):
-            yield _lines([_csv_row(row) for row in chunk])
-
-
-def _csv_row(row: Entry) -> tuple[object, ...]:
-    texts = (row.seller_id, row.site_id, row.session_id, row.transfer_id)
-    reason, owner_id, tax_code = (_harmless(text or "") for text in (row.reason, row.owner_id, row.tax_code))
-    return (
-        words.machine_time(row.recorded_at),
-        *map(_harmless, texts),
-        row.n,
-        row.corrects or "",
-        reason,
-        row.line,
-        row.account,
-        owner_id,
-        tax_code,
-        row.currency,
-        row.amount_minor,
-        decimal_text(row.amount_minor, row.currency),
-    )
-
-
-def _harmless(text: str) -> str:
-    """A station may call a session `=1+1`: a spreadsheet must read it as a text."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
-
-
-def decimal_text(amount_minor: int, currency: str) -> str:
-    """`-2.40`, `55`: the amount in whole units, for machines."""
-    digits = minor_digits(currency)
-    whole, part = divmod(abs(amount_minor), 10**digits)
-    sign = "-" if amount_minor < 0 else ""
-    return f"{sign}{whole}.{part:0{digits}}" if digits else f"{sign}{whole}"
-
-
-def _lines(rows: list[tuple[object, ...]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
-    return text.getvalue()

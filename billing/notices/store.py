@@ -32,9 +32,10 @@ class Notice:
     created_at: int
     fees_minor: Mapping[str, int | None]
     read_at: int | None = None
+    cause: str | None = None  # of a correction: the name of what corrected it
 
 
-_COLUMNS = ("site_id", "id", "owner_id", "kind", "reason", "subject", "body", "created_at")
+_COLUMNS = ("site_id", "id", "owner_id", "kind", "reason", "subject", "body", "created_at", "cause")
 
 
 def notice_id(kind: str, *names: str) -> str:

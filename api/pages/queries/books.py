@@ -1,12 +1,11 @@
-"""Finance: what waits, and the entries behind a balance."""
+"""Finance: what waits."""
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, func, or_, select, tuple_
+from sqlalchemy import Connection, func, or_, select
 
-from billing.books import Entry, Place
 from billing.listing import Where
-from billing.store.tables import charges, entries, transfers
+from billing.store.tables import charges
 from sessions.store.tables import sessions
 
 
@@ -57,45 +56,3 @@ def _not_billable(connection: Connection, since: int) -> list[Pile]:
         Pile(Where.NOT_BILLABLE, reason, count, None, None, since if oldest_at is None else oldest_at)
         for reason, count, oldest_at in connection.execute(statement)
     ]
-
-
-class AccountRef(NamedTuple):
-    """One line of the trial balance."""
-
-    seller_id: str
-    currency: str
-    account: str
-
-
-def entries_of(connection: Connection, account: AccountRef, before: Place | None, most: int) -> list[Entry]:
-    """Up to `most` entries of an account, newest first, behind the place `before`."""
-    same = and_(entries.c.site_id == transfers.c.site_id, entries.c.transfer_id == transfers.c.id)
-    place = (transfers.c.recorded_at, transfers.c.site_id, transfers.c.id)
-    statement = (
-        select(
-            transfers.c.recorded_at,
-            transfers.c.site_id,
-            transfers.c.id,
-            entries.c.line,
-            transfers.c.session_id,
-            transfers.c.n,
-            transfers.c.corrects,
-            transfers.c.reason,
-            entries.c.account,
-            entries.c.owner_id,
-            entries.c.seller_id,
-            entries.c.currency,
-            entries.c.tax_code,
-            entries.c.amount_minor,
-        )
-        .join(entries, same)
-        .where(
-            entries.c.seller_id == account.seller_id,
-            entries.c.currency == account.currency,
-            entries.c.account == account.account,
-        )
-    )
-    if before is not None:
-        statement = statement.where(tuple_(*place) < tuple(before))
-    ordered = statement.order_by(*(column.desc() for column in place), entries.c.line).limit(most)
-    return [Entry._make(row) for row in connection.execute(ordered)]
