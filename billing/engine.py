@@ -209,6 +209,7 @@ def _corrections(
                     "owner_id": owner_id,
                     "before_minor": before_minor,
                     "reason": cause.reason,
+                    "cause": cause.name,
                 },
                 site_id=key.site_id,
                 together=_told_together(key.site_id, owner_id, cause.name or key.id),

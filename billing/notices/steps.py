@@ -152,7 +152,8 @@ class Notices:
         letter = letters.correction(texts(to.language), list(changes.values()), reason, self._link)
         notice = _notice(turn, min(changes), notice_id(CORRECTION, group[0].key), to, CORRECTION, letter)
         fees = {key.id: change.is_minor for key, change in changes.items()}
-        self._tell(turn, [(to, replace(notice, reason=reason, fees_minor=fees))])
+        cause = group[0].body.get("cause")  # a step that waited through an upgrade names none
+        self._tell(turn, [(to, replace(notice, reason=reason, cause=cause, fees_minor=fees))])
 
     # -- out of the house -----------------------------------------------------------------------------------
 
