@@ -73,6 +73,13 @@ def owner(connection: Connection, owner_id: str) -> Owner:
     return Owner(*row)
 
 
+def set_language(connection: Connection, owner_id: str, language: str) -> None:
+    """What this owner is told, they are told in this language from now on. Raises `OwnerUnknown`."""
+    changed = connection.execute(update(owners).where(owners.c.id == owner_id).values(language=language))
+    if not changed.rowcount:
+        raise OwnerUnknown(owner_id)
+
+
 def owners_after(connection: Connection, after: str, most: int) -> list[Owner]:
     """Owners in the order of their ids, from behind `after` on."""
     statement = select(*_OWNER).where(owners.c.id > after).order_by(owners.c.id).limit(most)
@@ -230,6 +237,13 @@ def vehicles_of(connection: Connection, owner_id: str) -> list[Vehicle]:
         .order_by(vehicles.c.created_at, vehicles.c.id)
     )
     return [Vehicle(*row) for row in connection.execute(statement)]
+
+
+def change_vehicle(connection: Connection, owner_id: str, vehicle: Vehicle) -> bool:
+    """Keep the vehicle as it is given; False if the owner has none of that id."""
+    there = (vehicles.c.owner_id == owner_id, vehicles.c.id == vehicle.id, vehicles.c.removed_at.is_(None))
+    changed = update(vehicles).where(*there).values(name=vehicle.name, plate=vehicle.plate, token_id=vehicle.token_id)
+    return connection.execute(changed).rowcount == 1
 
 
 def remove_vehicle(connection: Connection, owner_id: str, vehicle_id: str, now: int) -> bool:
