@@ -112,7 +112,7 @@ lock: ## resolve the locks again (UPGRADE=--upgrade for newer versions, "UPGRADE
 	@$(MAKE) venv
 	@$(IN) uv --version >/dev/null 2>&1 || $(PIP) uv
 	$(LOCK) $(UPGRADE) --group build --output-file requirements.lock
-	$(LOCK) $(UPGRADE) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+	$(LOCK) $(UPGRADE) --all-extras --group dev --constraints requirements.lock --output-file requirements-dev.lock
 
 .PHONY: clean
 clean: ## remove what these commands made, .venv included
