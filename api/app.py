@@ -10,6 +10,7 @@ from api import (
     health,
     operators,
     owners,
+    preferences,
     problems,
     sites,
     stations,
@@ -28,7 +29,7 @@ Send the events late, twice or shuffled: the bill is the same. Times are RFC 333
 minor units. Errors are RFC 9457 problem documents with a stable `code`."""
 
 
-ROUTERS = (health, stations, support, accounts, owners, operators, sites, tariffs, finance)
+ROUTERS = (health, stations, support, accounts, owners, preferences, operators, sites, tariffs, finance)
 
 
 def create_app(idlefee: Idlefee) -> Gate:

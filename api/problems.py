@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from billing.assignments import AlreadyAssigned, BackDated, TariffUnknown
 from billing.decisions import AmountTooSmall, EmptyInterval, NothingToDecide, ReasonMissing
+from billing.notices.preferences import BadPreferences
 from billing.owners import OwnerUnknown, TokenTaken
 from billing.tariffs import TariffFaults, UnknownPreset
 from sessions.database import is_outage
@@ -119,6 +120,9 @@ def problem_of(error: Exception) -> Problem | None:
             return error
         case UnusableUpload(code=code, message=message):
             return Problem(413 if code == "too_many_events" else 400, code, "The upload cannot be read", message)
+        case BadPreferences():
+            faults = [{"where": where, "what": what} for where, what in error.faults]
+            return Problem(422, "preferences_faults", "The preferences have faults", str(error), faults=faults)
         case TariffFaults():
             faults = [{"where": where, "what": what} for where, what in error.faults]
             return Problem(422, "tariff_faults", "The tariff has faults", str(error), faults=faults)
@@ -204,7 +208,7 @@ def install(app: FastAPI) -> None:
         detail = "The cause is in the server's log. Nothing was changed by this request."
         return Problem(500, "internal_error", "Something went wrong here", detail).response()
 
-    for kind in (Problem, Unavailable, TariffFaults, SQLAlchemyError, *_MEANING):
+    for kind in (Problem, Unavailable, BadPreferences, TariffFaults, SQLAlchemyError, *_MEANING):
         app.add_exception_handler(kind, known)
     app.add_exception_handler(RequestValidationError, malformed)
     app.add_exception_handler(HTTPException, http)

@@ -68,12 +68,13 @@ def _checked(id_: str) -> str:
 
 
 @cache
-def _zones() -> frozenset[str]:
+def zone_names() -> frozenset[str]:
+    """Every zone of IANA's."""
     return frozenset(available_timezones())  # it walks the whole zone database
 
 
 def _zone(name: str) -> str:
-    if name not in _zones():
+    if name not in zone_names():
         raise BadName(f"{name!r} is no IANA time zone; one is for example Europe/Berlin")
     return name
 

@@ -15,10 +15,11 @@ from billing.engine import FINALISE_AFTER_S, Cause, fee_of, resettle
 from billing.jobs import Job, Lease, Turn, schedule, session_job
 from billing.notices import letters, store
 from billing.notices.channels import Channel, Outgoing
+from billing.notices.kinds import CHARGE_COMPLETE, CORRECTION, FINAL, WHY
 from billing.notices.letters import Change, Ending, Letter, Place
 from billing.notices.moments import outlook_at, restarts_notices, unmoved
-from billing.notices.preferences import channels_for
-from billing.notices.store import CHARGE_COMPLETE, CORRECTION, FINAL, Notice, notice_id
+from billing.notices.preferences import channels_for, preferences_by_owner
+from billing.notices.store import Notice, notice_id
 from billing.notices.texts import texts
 from billing.owners import Owner, owner
 from billing.rating import FeeReport, rate, report_from_json
@@ -84,7 +85,7 @@ class Notices:
 
     def _full_letter(self, ahead: Assessment, heard: Timeline, to: Owner, now: int) -> Letter:
         context, tariff = ahead.context, ahead.tariff
-        if context.notice_accepted_at is None and channels_for(to, self._channels):
+        if context.notice_accepted_at is None and any(one.reaches(to) for one in self._channels):
             # Time counts from the moment a channel accepts this very notice, and that is about to be now.
             context = replace(context, notice_accepted_at=now)
         so_far = unmoved(heard, _session(ahead.key), now - heard.offset_s)
@@ -160,7 +161,12 @@ class Notices:
     def _tell(self, turn: Turn, told: Sequence[tuple[Owner, Notice]]) -> None:
         """Put the notices into the inbox, and give each channel of their owners a step."""
         store.write(turn.connection, [notice for _, notice in told])
-        steps = [_handing_over(notice, channel) for to, notice in told for channel in channels_for(to, self._channels)]
+        wanted = preferences_by_owner(turn.connection, {to.id for to, _ in told})
+        steps = [
+            _handing_over(notice, channel)
+            for to, notice in told
+            for channel in channels_for(to, self._channels, notice.kind, wanted[to.id])
+        ]
         schedule(turn.connection, steps, turn.now)
 
     def hand_over(self, lease: Lease) -> None:
@@ -245,9 +251,6 @@ def _handing_over(notice: Notice, channel: Channel) -> Job:
     return Job(key=key, kind="hand_over", due_at=notice.created_at, body=body, site_id=notice.site_id)
 
 
-_REASONS = {CHARGE_COMPLETE: "the car is full", FINAL: "the session has ended", CORRECTION: "its fee has changed"}
-
-
 def _notice(
     turn: Turn, key: SessionKey, id_: str, to: Owner, kind: str, letter: Letter, fee_minor: int | None = None
 ) -> Notice:
@@ -256,7 +259,7 @@ def _notice(
         id=id_,
         owner_id=to.id,
         kind=kind,
-        reason=_REASONS[kind],
+        reason=WHY[kind],
         subject=letter.subject,
         body=letter.body,
         created_at=turn.now,

@@ -15,7 +15,6 @@ from sessions.database import bulk_insert
 from sessions.store.queries import SessionKey
 
 INBOX = "inbox"
-CHARGE_COMPLETE, FINAL, CORRECTION = "charge_complete", "final", "correction"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from billing.tariffs.files import (
     tariff_to_json,
     tariff_to_toml,
 )
-from billing.tariffs.hours import NO_FEE_HOURS, no_fee_spans
+from billing.tariffs.hours import NO_FEE_HOURS, hours_spans, no_fee_spans
 from billing.tariffs.model import DAYS, NoFeeHours, Tariff, Tax, Tier
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Tax",
     "Tier",
     "UnknownPreset",
+    "hours_spans",
     "load_tariff",
     "no_fee_spans",
     "preset",

@@ -19,11 +19,16 @@ _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday
 
 def no_fee_spans(tariff: Tariff, zone: ZoneInfo, start_utc: int, end_utc: int) -> list[Span]:
     """The no-fee hours within [start_utc, end_utc), disjoint and in order; UTC seconds."""
+    return hours_spans(tariff.no_fee_hours, zone, start_utc, end_utc)
+
+
+def hours_spans(hours: Sequence[NoFeeHours], zone: ZoneInfo, start_utc: int, end_utc: int) -> list[Span]:
+    """The same of any such hours."""
     found = [
         Span(max(start, start_utc), min(end, end_utc), NO_FEE_HOURS)
         for day in range(start_utc // _DAY_S, -(-end_utc // _DAY_S))
         for run in _constant_offsets(zone, day)
-        for start, end in _free(tariff.no_fee_hours, *run)
+        for start, end in _free(hours, *run)
         if start < end_utc and end > start_utc
     ]
     return _joined(sorted(found)) if found else found
