@@ -42,7 +42,7 @@ NEW_STALL = Cause("a stall was added", "stall")
 def on_changes(connection: Connection, changes: Changes) -> None:
     """The intake's listener: settle what the new events changed, and see to those who must be told."""
     follow(connection, changes.folded, changes.before, changes.live, changes.now, LATE_FACTS)
-    for site_id in _with_a_new_stall(connection, changes):
+    for site_id in _with_a_new_stall(connection, changes) if changes.sites_with_new_stalls else ():
         # A stall counts as having stood there since ever: whatever was priced by how full the site was, is priced anew.
         keys = sessions_overlapping(connection, site_id, 0, FOREVER)
         resettle(connection, keys, changes.now, Cause(NEW_STALL.reason, NEW_STALL.name, quiet=not changes.live))
@@ -54,7 +54,7 @@ def _with_a_new_stall(connection: Connection, changes: Changes) -> list[str]:
         select(sites.c.id)
         .join(stalls, stalls.c.site_id == sites.c.id)
         .where(
-            one_of(connection, sites.c.id, changes.site_ids),
+            one_of(connection, sites.c.id, changes.sites_with_new_stalls),
             sites.c.priced_by_occupancy.is_(True),
             stalls.c.created_at == changes.now,
             stalls.c.in_service_from.is_(None),

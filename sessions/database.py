@@ -191,30 +191,30 @@ def bulk_insert(
     rows: Sequence[tuple[Any, ...]],
     *,
     conflict: str = "ON CONFLICT DO NOTHING",
-) -> None:
-    """Insert `rows` (values in the order of `columns`) in one go; an empty `conflict` promises that none is there yet.
+) -> int:
+    """Insert `rows` (values in the order of `columns`) in one go, and say how many were written; an empty `conflict`
+    promises that none is there yet.
 
     PostgreSQL takes new rows by COPY and others as one JSON document, one round trip however many there are (psycopg
     adapts arrays in Python, value by value: three times slower); SQLite's driver loops in C. Values must already be
     what the columns store: this path skips SQLAlchemy's per-value processing on purpose.
     """
     if not rows:
-        return
+        return 0
     names = ", ".join(f'"{name}"' for name in columns)
     if not is_postgresql(connection):
         marks = ", ".join("?" * len(columns))
-        connection.exec_driver_sql(
-            f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) {conflict}', cast(Any, list(rows))
-        )
-    elif conflict:
+        statement = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) {conflict}'
+        return connection.exec_driver_sql(statement, cast(Any, list(rows))).rowcount
+    if conflict:
         typed = ", ".join(f'"{name}" {table.c[name].type.compile(connection.dialect)}' for name in columns)
-        connection.exec_driver_sql(
-            f'INSERT INTO "{table.name}" ({names}) SELECT {names} '
-            f"FROM json_to_recordset(%s::json) AS given({typed}) {conflict}",
-            (json.dumps([dict(zip(columns, row, strict=True)) for row in rows]),),
-        )
-    else:
-        _copy(connection, f'COPY "{table.name}" ({names}) FROM STDIN', rows)
+        given = json.dumps([dict(zip(columns, row, strict=True)) for row in rows])
+        source = f"SELECT {names} FROM json_to_recordset(%s::json) AS given({typed})"
+        return connection.exec_driver_sql(
+            f'INSERT INTO "{table.name}" ({names}) {source} {conflict}', (given,)
+        ).rowcount
+    _copy(connection, f'COPY "{table.name}" ({names}) FROM STDIN', rows)
+    return len(rows)
 
 
 def _copy(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:

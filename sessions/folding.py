@@ -4,7 +4,7 @@ Used by the intake after every batch, by operators' facts, by `verify` and by th
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import starmap
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping
 
 from sessions.events import Event, EventType, in_order
 from sessions.machine import CAR, Car, Span, Timeline, fold
-from sessions.store.last_word import Window, last_heard
+from sessions.store.last_word import Window, last_heard, others_heard
 from sessions.store.queries import (
     NOTHING_UNUSABLE,
     Before,
@@ -81,12 +81,21 @@ class Folded:
 
 
 def fold_sessions(
-    connection: Connection, keys: Collection[SessionKey], now: int, *, project: bool = False
+    connection: Connection,
+    keys: Collection[SessionKey],
+    now: int,
+    *,
+    project: bool = False,
+    whole: Mapping[SessionKey, list[Event]] | None = None,
 ) -> list[Folded]:
-    """Fold `keys` in sorted order as of `now`. With `project`, an open session's clock runs on to `now`."""
+    """Fold `keys` in sorted order as of `now`. With `project`, an open session's clock runs on to `now`.
+
+    `whole` are sessions of which the caller holds every event there is: they are not read back.
+    """
     if not keys:
         return []
-    own = events_of(connection, keys)
+    own = dict(whole or {})
+    own |= events_of(connection, [key for key in keys if key not in own])
     faults = faults_of(connection, {(key.site_id, key.station_id) for key in keys})
     unusable = unusable_of(connection, {key.site_id for key in keys})
     gathered: dict[SessionKey, tuple[list[Event], Unusable]] = {}
@@ -100,10 +109,24 @@ def fold_sessions(
         for key, timeline in first_pass.items()
         if timeline.ended_at is None and timeline.plugged_in_at is not None and timeline.stall is not None
     ]
-    heard = last_heard(connection, windows) if windows else {}
+    heard = _last_words(connection, windows, gathered) if windows else {}
     return [
         _finish(key, timeline, *gathered[key], heard.get(key), now, project) for key, timeline in first_pass.items()
     ]
+
+
+def _last_words(
+    connection: Connection, windows: Sequence[Window], gathered: Mapping[SessionKey, tuple[list[Event], Unusable]]
+) -> dict[SessionKey, tuple[int, int | None]]:
+    """When each of these sessions without an unplug was heard of last, and the next plug-in at its stall, if any."""
+    shared = others_heard(connection, windows)
+    heard = last_heard(connection, [one for one in windows if one.key in shared]) if shared else {}
+    for one in windows:
+        if one.key not in shared:
+            events, bad = gathered[one.key]
+            ours = (e.at for e in events if e.stall in (one.stall, None) and e.id not in bad.conflicted | bad.voided)
+            heard[one.key] = max((one.plugged_in_at, *ours)), None
+    return heard
 
 
 def _relevant(own: list[Event], faults: Iterable[Event], bad: Unusable) -> list[Event]:
@@ -171,11 +194,15 @@ def timeline_from_snapshot(row: Mapping[str, Any] | RowMapping) -> Timeline:
 
 
 def refold(
-    connection: Connection, keys: Collection[SessionKey], now: int
+    connection: Connection, keys: Collection[SessionKey], now: int, new: Mapping[SessionKey, list[Event]] | None = None
 ) -> tuple[list[Folded], dict[SessionKey, Before]]:
-    """Fold `keys` and those whose end moves with their plug-ins, and save them; also what the snapshots said before."""
+    """Fold `keys` and those whose end moves with their plug-ins, and save them; also what the snapshots said before.
+
+    `new` are the events just stored; of a session without a snapshot they are all there is, for any event makes one.
+    """
     before = snapshots_before(connection, keys)
-    folded = fold_sessions(connection, keys, now)
+    unheard_of = {key: events for key, events in (new or {}).items() if key not in before}
+    folded = fold_sessions(connection, keys, now, whole=unheard_of)
     save(connection, folded, before)
     if reach := _plug_ins_moved(folded, before):
         bounded = open_sessions_touched(connection, reach) - set(keys)

@@ -11,12 +11,12 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
 from sessions.database import bulk_insert
-from sessions.events import MAX_AHEAD_S, SessionEvent, content_digest
+from sessions.events import MAX_AHEAD_S, Event, SessionEvent, content_digest
 from sessions.folding import Folded, refold
 from sessions.store import queries
 from sessions.store.queries import FAULT_TYPES, Before, SessionKey
@@ -59,7 +59,7 @@ class Changes:
     folded: Sequence[Folded]
     before: Mapping[SessionKey, Before]  # the snapshots of those that had one
     live: frozenset[SessionKey]  # those with a new event that was not imported: people may be told
-    site_ids: frozenset[str]  # the sites of every new event, also of those that name no session
+    sites_with_new_stalls: frozenset[str]  # no site with one is missing here
     now: int
 
 
@@ -84,6 +84,11 @@ class _New(NamedTuple):
     token_id: str | None
     upload: Upload
     conflicts: bool  # its id is known with another content
+
+    @property
+    def session(self) -> SessionKey | None:
+        event = self.event
+        return None if event.session is None else SessionKey(self.site_id, f"{event.station}/{event.session}")
 
 
 class TokenNames:
@@ -119,15 +124,13 @@ def record(
     site_of = queries.lock_stations(connection, speaking)
     results, new = _sort_out(connection, uploads, site_of, now, names)
     if new:
-        touched = _store(connection, new, now)
-        folded, before = refold(connection, touched, now)
-        live = frozenset(
-            SessionKey(one.site_id, f"{one.event.station}/{one.event.session}")
-            for one in new
-            if one.event.session is not None and not one.upload.imported
-        )
+        any_stall_new = _register(connection, new, now)
+        stored = _store(connection, new, now)
+        folded, before = refold(connection, _touched(connection, new, now), now, stored)
+        live = frozenset(one.session for one in new if one.session is not None and not one.upload.imported)
+        site_ids = frozenset(one.site_id for one in new)
         for listener in listeners:
-            listener(connection, Changes(folded, before, live, frozenset(one.site_id for one in new), now))
+            listener(connection, Changes(folded, before, live, site_ids if any_stall_new else frozenset(), now))
     return results
 
 
@@ -182,12 +185,15 @@ def _refusal(event: SessionEvent, upload: Upload, site_of: dict[str, str], now: 
     return None
 
 
-def _store(connection: Connection, new: Sequence[_New], now: int) -> set[SessionKey]:
-    """Insert the batch's rows; answers every session whose timeline they may have changed."""
-    _register(connection, new, now)
+def _store(connection: Connection, new: Sequence[_New], now: int) -> dict[SessionKey, list[Event]]:
+    """Insert the batch's rows; answers them as the fold sees them, by the session they name."""
     rows = []
+    by_session: dict[SessionKey, list[Event]] = defaultdict(list)
     for one in new:
         event = one.event
+        offset_s = None if one.upload.imported else event.live_offset_s(now)
+        if one.session is not None:
+            by_session[one.session].append(_as_folded(one, offset_s))
         rows.append(
             (
                 one.site_id,
@@ -195,7 +201,7 @@ def _store(connection: Connection, new: Sequence[_New], now: int) -> set[Session
                 event.id,
                 one.digest,
                 event.stall,
-                None if event.session is None else f"{event.station}/{event.session}",
+                one.session and one.session.id,
                 event.type.value,
                 event.at,
                 event.seq,
@@ -204,19 +210,35 @@ def _store(connection: Connection, new: Sequence[_New], now: int) -> set[Session
                 None
                 if event.data is None
                 else json.dumps(event.data.model_dump(exclude_none=True), separators=(",", ":")),
-                None if one.upload.imported else event.live_offset_s(now),
+                offset_s,
                 now,
                 one.upload.author,
             )
         )
     queries.insert_events(connection, rows)
-    return _touched(connection, new, now)
+    return by_session
 
 
-def _register(connection: Connection, new: Sequence[_New], now: int) -> None:
-    """Stalls and tokens exist from the first message that names them."""
+def _as_folded(one: _New, offset_s: int | None) -> Event:
+    told = one.event
+    return Event(
+        told.at,
+        told.seq,
+        told.type,
+        told.id,
+        told.stall,
+        told.session,
+        told.cause,
+        one.token_id,
+        offset_s,
+        bytes.fromhex(one.digest),
+    )
+
+
+def _register(connection: Connection, new: Sequence[_New], now: int) -> bool:
+    """Stalls and tokens exist from the first message that names them; answers whether a stall was new."""
     named_stalls = sorted({(o.site_id, o.event.station, o.event.stall) for o in new if o.event.stall is not None})
-    bulk_insert(
+    stalls_new = bulk_insert(
         connection,
         stalls,
         ("site_id", "station_id", "stall", "created_at"),
@@ -224,6 +246,7 @@ def _register(connection: Connection, new: Sequence[_New], now: int) -> None:
     )
     named_tokens = sorted({(o.token_id, o.event.token) for o in new if o.token_id is not None})
     bulk_insert(connection, tokens, ("id", "uid", "created_at"), [(*token, now) for token in named_tokens])
+    return stalls_new > 0
 
 
 Where = tuple[str, str, str | None]  # site, station, stall (none: the whole station)
@@ -237,13 +260,18 @@ class _Reach:
         self.heard: dict[Where, tuple[int, int]] = {}
         self.faults: dict[Where, int] = {}
 
-    def add(self, where: Where, session_id: str | None, kind: str, at: int) -> None:
+    def add(self, where: Where, session: SessionKey | None, kind: str, at: int) -> None:
         first, last = self.heard.get(where, (at, at))
         self.heard[where] = (min(first, at), max(last, at))
-        if session_id is not None:
-            self.sessions.add(SessionKey(where[0], session_id))
+        if session is not None:
+            self.sessions.add(session)
         if kind in FAULT_TYPES:
             self.faults[where] = min(self.faults.get(where, at), at)
+
+    def add_stored(self, rows: Sequence[Any]) -> None:
+        for row in rows:
+            session = None if row.session_id is None else SessionKey(row.site_id, row.session_id)
+            self.add((row.site_id, row.station_id, row.stall), session, row.type, row.at)
 
     def touched(self, connection: Connection) -> set[SessionKey]:
         touched = self.sessions | queries.open_sessions_touched(connection, self.heard)
@@ -254,8 +282,7 @@ def _touched(connection: Connection, new: Sequence[_New], now: int) -> set[Sessi
     reach = _Reach()
     for one in new:
         event = one.event
-        session_id = None if event.session is None else f"{event.station}/{event.session}"
-        reach.add((one.site_id, event.station, event.stall), session_id, event.type.value, event.at)
+        reach.add((one.site_id, event.station, event.stall), one.session, event.type.value, event.at)
     twice = sorted({(one.site_id, one.event.station, one.event.id) for one in new if one.conflicts})
     if twice:
         bulk_insert(
@@ -264,14 +291,12 @@ def _touched(connection: Connection, new: Sequence[_New], now: int) -> set[Sessi
             ("site_id", "station_id", "event_id", "recorded_at"),
             [(*name, now) for name in twice],
         )
-        for row in queries.contents_of(connection, twice):
-            reach.add((row.site_id, row.station_id, row.stall), row.session_id, row.type, row.at)
+        reach.add_stored(queries.contents_of(connection, twice))
     return reach.touched(connection)
 
 
 def touched_by_event(connection: Connection, site_id: str, station_id: str, event_id: str) -> set[SessionKey]:
     """Every session that changes when the event under this id no longer counts."""
     reach = _Reach()
-    for row in queries.contents_of(connection, [(site_id, station_id, event_id)]):
-        reach.add((row.site_id, row.station_id, row.stall), row.session_id, row.type, row.at)
+    reach.add_stored(queries.contents_of(connection, [(site_id, station_id, event_id)]))
     return reach.touched(connection) if reach.heard else set()

@@ -1,4 +1,4 @@
-"""The search for the last word about an open session: the query whose answer hangs on the stall's other sessions."""
+"""The search for the last word about an open session: the queries whose answers hang on what else its stall heard."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -18,6 +18,33 @@ class Window(NamedTuple):
     key: SessionKey
     stall: str
     plugged_in_at: int
+
+
+def others_heard(connection: Connection, windows: Sequence[Window]) -> set[SessionKey]:
+    """Sessions at whose stall, or whole station, anything was heard since their plug-in that is not their own.
+
+    Of all others the last word is the last of their own: nearly always, and found without a search.
+    """
+    postgresql = is_postgresql(connection)
+    return {SessionKey(*row) for row in connection.execute(_others_heard(postgresql), _bound(postgresql, windows))}
+
+
+@cache
+def _others_heard(postgresql: bool) -> Select[Any]:
+    wanted = _WINDOWS.clause(postgresql)
+
+    def another(stall: ColumnElement[bool]) -> ColumnElement[bool]:
+        return exists().where(
+            events.c.site_id == wanted.c.site_id,
+            events.c.station_id == wanted.c.station_id,
+            stall,
+            events.c.at >= wanted.c.since,
+            or_(events.c.session_id.is_(None), events.c.session_id != wanted.c.id),
+        )
+
+    return select(wanted.c.site_id, wanted.c.id).where(
+        or_(another(events.c.stall == wanted.c.stall), another(events.c.stall.is_(None)))
+    )
 
 
 def _usable(told: Any) -> ColumnElement[bool]:
@@ -59,11 +86,15 @@ def last_heard(connection: Connection, windows: Sequence[Window]) -> dict[Sessio
     Conflicting and voided events are no word of the station.
     """
     postgresql = is_postgresql(connection)
-    given = [(w.key.site_id, w.key.id, w.key.station_id, w.stall, w.plugged_in_at) for w in windows]
     return {
         SessionKey(row[0], row[1]): (max(at for at in (row[2], row[4], row[5]) if at is not None), row[3])
-        for row in connection.execute(_last_heard(postgresql), _WINDOWS.bind(postgresql, given))
+        for row in connection.execute(_last_heard(postgresql), _bound(postgresql, windows))
     }
+
+
+def _bound(postgresql: bool, windows: Sequence[Window]) -> dict[str, str]:
+    given = [(w.key.site_id, w.key.id, w.key.station_id, w.stall, w.plugged_in_at) for w in windows]
+    return _WINDOWS.bind(postgresql, given)
 
 
 _WINDOWS = Given(
