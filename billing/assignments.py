@@ -14,7 +14,7 @@ from billing.store.tables import tariff_assignments, tariffs
 from billing.tariffs import Tariff, preset, preset_names, tariff_from_json, tariff_to_json
 from sessions.database import bulk_insert, may_write, one_of
 from sessions.facts import Fact, Kind, site_facts
-from sessions.store.tables import facts, sites
+from sessions.store.tables import facts, sessions, sites
 
 DEFAULT_TARIFF = "standard"
 
@@ -135,9 +135,12 @@ def assign(
 ) -> Assignment:
     """Let `tariff` hold at a site from `valid_from` (default now); a site's first assignment has no beginning.
 
-    Raises `BackDated` for a later one in the past, `AlreadyAssigned` if another begins at the same moment.
+    Raises `BackDated` for a later one in the past, `AlreadyAssigned` if another begins at the same moment. Where a car
+    was plugged in already, it stands there under the default tariff: that was the first.
     """
     present = assignments_of(connection, [site_id]).get(site_id, [])
+    if not present and _plugged_in(connection, site_id):
+        present = [_assign_default(connection, site_id, now)]
     begins = 0 if not present else now if valid_from is None else valid_from
     if present and begins < now:
         raise BackDated(site_id)
@@ -158,6 +161,12 @@ def assign(
     if tariff.tiers:
         price_by_occupancy(connection, site_id)
     return Assignment(begins, VersionRef(tariff.name, tariff.version))
+
+
+def _plugged_in(connection: Connection, site_id: str) -> bool:
+    """Whether any session of the site has begun."""
+    began = select(sessions.c.id).where(sessions.c.site_id == site_id, sessions.c.plugged_in_at.is_not(None))
+    return connection.execute(began.limit(1)).first() is not None
 
 
 def price_by_occupancy(connection: Connection, site_id: str) -> None:
@@ -216,19 +225,34 @@ def pinned(assigned: Sequence[Assignment], orders: Sequence[Fact], plugged_in_at
     for order in reversed(orders):
         if (order.starts_at or 0) <= plugged_in_at and (order.ends_at is None or plugged_in_at < order.ends_at):
             return VersionRef(str(order.tariff), int(order.tariff_version or 1))
+    return accepted(assigned, plugged_in_at)
+
+
+def accepted(assigned: Sequence[Assignment], plugged_in_at: int) -> VersionRef:
+    """The terms under which a car was plugged in: what was assigned then, whatever was ordered since."""
     return next(one.tariff for one in reversed(assigned) if one.valid_from <= plugged_in_at)
+
+
+def timetable(connection: Connection, site_id: str) -> list[Assignment]:
+    """A site's assignments, oldest first; one that nobody gave a tariff has the default's. Writes nothing."""
+    return assignments_of(connection, [site_id]).get(site_id) or [_default(connection)]
+
+
+def _default(connection: Connection) -> Assignment:
+    default = latest(connection, DEFAULT_TARIFF)
+    return Assignment(0, VersionRef(default.name, default.version))
 
 
 def _assign_default(connection: Connection, site_id: str, now: int) -> Assignment:
     """A site nobody gave a tariff bills by `standard`: written down when it first matters, so that it cannot change
     later. Who only reads is answered the same, and leaves the writing to the first settlement.
     """
-    default = latest(connection, DEFAULT_TARIFF)
+    default = _default(connection)
     if may_write(connection):
         bulk_insert(
             connection,
             tariff_assignments,
             ("site_id", "valid_from", "tariff", "tariff_version", "recorded_at", "author", "reason"),
-            [(site_id, 0, default.name, default.version, now, "default", "no tariff was assigned")],
+            [(site_id, 0, *default.tariff, now, "default", "no tariff was assigned")],
         )
-    return Assignment(0, VersionRef(default.name, default.version))
+    return default

@@ -89,7 +89,11 @@ def excuse(
     recorded = _record(connection, fact, now)
     _wait_for_uploads(connection, stations.c.id == stall[0] if stall else stations.c.site_id == site_id)
     keys = sessions_overlapping(connection, site_id, starts_at, ends_at, stall)
-    return resettle(connection, keys, now, Cause(f"excused: {reason}", f"excuse:{recorded.n}"))
+    return resettle(connection, keys, now, excuse_cause(recorded))
+
+
+def excuse_cause(excuse: Fact) -> Cause:
+    return Cause(f"excused: {excuse.reason}", f"excuse:{excuse.n}")
 
 
 def out_of_service(

@@ -4,18 +4,31 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, select, update
 
-from sessions.sites import Site
+from sessions.sites import Site, Unknown
 from sessions.store.tables import sellers, sites, stalls, station_contacts, stations
 
 
 class Seller(NamedTuple):
-    """The legal entity that bills; `zone` is its books'."""
+    """The legal entity that bills; `zone` is its books'. The last three are printed on receipts as they stand."""
 
     id: str
     name: str
     zone: str
+    legal_name: str | None = None
+    address: str | None = None
+    tax_id: str | None = None
+
+
+_SELLER = (
+    sellers.c.id,
+    sellers.c.name,
+    sellers.c.zone,
+    sellers.c.legal_name,
+    sellers.c.address,
+    sellers.c.tax_id,
+)
 
 
 class Station(NamedTuple):
@@ -30,8 +43,27 @@ class Station(NamedTuple):
 
 
 def sellers_after(connection: Connection, after: str, most: int) -> list[Seller]:
-    statement = select(sellers.c.id, sellers.c.name, sellers.c.zone).where(sellers.c.id > after)
+    statement = select(*_SELLER).where(sellers.c.id > after)
     return [Seller(*row) for row in connection.execute(statement.order_by(sellers.c.id).limit(most))]
+
+
+def seller(connection: Connection, seller_id: str) -> Seller:
+    """Raises `Unknown`."""
+    row = connection.execute(select(*_SELLER).where(sellers.c.id == seller_id)).first()
+    if row is None:
+        raise Unknown("seller", seller_id)
+    return Seller(*row)
+
+
+def set_registration(connection: Connection, seller_id: str, **told: str | None) -> Seller:
+    """Write down what receipts say of a seller: of `legal_name`, `address`, `tax_id` those given; none takes one back.
+
+    Raises `Unknown`.
+    """
+    given = {name: told[name] for name in ("legal_name", "address", "tax_id") if name in told}
+    if given:
+        connection.execute(update(sellers).where(sellers.c.id == seller_id).values(**given))
+    return seller(connection, seller_id)
 
 
 def sites_after(connection: Connection, after: str, most: int) -> list[Site]:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     Table,
     Text,
+    func,
     text,
 )
 
@@ -31,6 +32,8 @@ owners = Table(
     Column("erased_at", UtcSeconds),
     comment="The person; what identifies them may be erased, the id stays in the books.",
 )
+
+Index("ix_owners_email", func.lower(owners.c.email))  # however support typed it
 
 vehicles = Table(
     "vehicles",
@@ -120,6 +123,13 @@ transfers = Table(
     Column("reason", Text, nullable=False),
     Column("recorded_at", UtcSeconds, nullable=False),
     Index("uq_transfers_session", "site_id", "session_id", "n", unique=True),
+    Index(
+        "ix_transfers_corrections",
+        "site_id",
+        "recorded_at",
+        postgresql_where=text("corrects IS NOT NULL"),
+        sqlite_where=text("corrects IS NOT NULL"),
+    ),
 )
 
 entries = Table(

@@ -23,6 +23,9 @@ sellers = Table(
     Column("name", Text, nullable=False),
     Column("zone", Text, nullable=False, comment="IANA time zone of the seller's books"),
     Column("created_at", UtcSeconds, nullable=False),
+    Column("legal_name", Text, comment="as registered; none: its name"),
+    Column("address", Text, comment="where it is registered, as receipts print it"),
+    Column("tax_id", Text, comment="its tax registration"),
 )
 
 sites = Table(
