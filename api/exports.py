@@ -26,12 +26,12 @@ def entries_csv(idlefee: Idlefee, wanted: Wanted) -> Iterator[str]:
 def _lines(idlefee: Idlefee, wanted: Wanted) -> Iterator[str]:
     with idlefee.reading() as connection:
         rows = every_entry(connection, wanted)
-        yield _written([COLUMNS, *map(_cells, islice(rows, ROWS_A_CHUNK))])
+        yield csv_text([COLUMNS, *map(_cells, islice(rows, ROWS_A_CHUNK))])
         while chunk := list(islice(rows, ROWS_A_CHUNK)):
-            yield _written(map(_cells, chunk))
+            yield csv_text(map(_cells, chunk))
 
 
-def _written(rows: Iterable[Iterable[object]]) -> str:
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue()
@@ -40,24 +40,24 @@ def _written(rows: Iterable[Iterable[object]]) -> str:
 def _cells(entry: Entry) -> tuple[object, ...]:
     return (
         rfc3339(entry.recorded_at),
-        _harmless(entry.seller_id),
-        _harmless(entry.site_id),
-        _harmless(entry.session_id),
+        harmless(entry.seller_id),
+        harmless(entry.site_id),
+        harmless(entry.session_id),
         entry.transfer_id,
         entry.n,
         entry.corrects,
-        _harmless(entry.reason),
+        harmless(entry.reason),
         entry.line,
         entry.account,
-        _harmless(entry.owner_id),
-        _harmless(entry.tax_code),
+        harmless(entry.owner_id),
+        harmless(entry.tax_code),
         entry.currency,
         entry.amount_minor,
         decimal_text(entry.amount_minor, entry.currency),
     )
 
 
-def _harmless(text: str | None) -> str | None:
+def harmless(text: str | None) -> str | None:
     """A station may call a session `=1+1`: a spreadsheet must read it as a text."""
     return f"'{text}" if text is not None and text.startswith(("=", "+", "-", "@", "\t")) else text
 

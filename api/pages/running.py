@@ -15,6 +15,7 @@ from api.pages.views import Clock, SessionView, Silence, moments_of, title_of
 from billing.notices.moments import Outlook, outlook_at
 from billing.rating import duration, rate
 from billing.settle import Assessment
+from billing.tariffs import Tariff
 from sessions.folding import SESSION_TIMEOUT_S
 from sessions.grace import EXCUSED, GraceMode
 from sessions.machine import Car, Span, Timeline
@@ -40,6 +41,7 @@ def running_view(one: Assessment, now: int, silence: Silence | None) -> SessionV
         bar=Bar(title_of(one.site, one.folded), report, one.site.tz, moments_of(one.folded), running=live),
         big=words.money(report.fee_minor, report.currency),
         silent_since=silence.heard_at if silence else None,
+        ahead=_ahead(one, state, outlook) if live else Markup(),
     )
 
 
@@ -112,17 +114,49 @@ def _in_time(one: Assessment, outlook: Outlook, so_far: str) -> Markup:
 
 def _running(one: Assessment, outlook: Outlook, so_far: str) -> Iterator[Markup]:
     since = words.clock(outlook.running_since or 0, one.site.tz)
-    yield Markup("The idle fee is running: <strong>{}</strong> since {}.").format(_price(outlook), since)
+    yield Markup("The idle fee is running: <strong>{}</strong> since {}.").format(_listed_price(one.tariff), since)
     yield Markup("{} so far.").format(so_far)
     if one.report.grace.mode is GraceMode.WAIVE:
         limit = duration(one.report.grace.grace_s)
         yield Markup("Your car stayed longer than {}, so the time counts from its first minute.").format(limit)
 
 
-def _price(outlook: Outlook) -> str:
-    lowest, highest = (words.money(rate, outlook.currency) for rate in (outlook.lowest_minor, outlook.highest_minor))
-    price = f"{highest} a minute" if lowest == highest else f"{lowest} to {highest} a minute, by how full the site is,"
-    return f"{price} plus tax" if outlook.tax_on_top else price
+def _ahead(one: Assessment, state: str, outlook: Outlook | None) -> Markup:
+    """What happens next if the car stays."""
+    tariff, grace_s = one.tariff, one.report.grace.grace_s
+    if not any(_rates(tariff)):
+        return Markup("There is no idle fee here.") if state != "excused" else Markup()
+    price, cap = _listed_price(tariff), _at_most(tariff)
+    if state in {"connected", "charging"} and not grace_s:
+        return Markup("When it is full, the idle fee begins: {}{}.").format(price, cap)
+    if state in {"connected", "charging"}:
+        minutes = duration(grace_s)
+        return Markup("When it is full you have {} to move it; then the idle fee is {}{}.").format(minutes, price, cap)
+    if outlook is not None and outlook.running_since is not None and state != "excused":
+        return Markup("It runs until you unplug{}.").format(cap)
+    if outlook is not None and outlook.charged_from is not None:
+        return Markup("After that the idle fee is {}{}.").format(price, cap)
+    return Markup()
+
+
+def _rates(tariff: Tariff) -> tuple[int, ...]:
+    return tariff.rate_minor_per_minute, *(tier.rate_minor_per_minute for tier in tariff.tiers)
+
+
+def _listed_price(tariff: Tariff) -> str:
+    lowest, highest = (words.money(of(_rates(tariff)), tariff.currency) for of in (min, max))
+    price = f"{highest} a minute" if lowest == highest else f"{lowest} to {highest} a minute (by how full the site is)"
+    return f"{price} plus tax" if _tax_on_top(tariff) else price
+
+
+def _at_most(tariff: Tariff) -> str:
+    if tariff.cap_minor is None:
+        return ""
+    return f", at most {words.money(tariff.cap_minor, tariff.currency)}{' before tax' if _tax_on_top(tariff) else ''}"
+
+
+def _tax_on_top(tariff: Tariff) -> bool:
+    return tariff.tax is not None and not tariff.tax.included
 
 
 def _excuse(label: str, since: str) -> Markup:

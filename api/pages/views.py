@@ -63,6 +63,7 @@ class SessionView:
     bar: Bar
     big: str  # the page's one big number where it is no clock
     silent_since: int | None = None
+    ahead: Markup = Markup()  # what happens next, in one sentence; empty where nothing is to be said
 
     @property
     def running(self) -> bool:

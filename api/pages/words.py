@@ -1,12 +1,13 @@
 """How pages write times, lengths, money and reasons. No rule of the bill, no markup but what a sentence stresses."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal
 
 from billing.money import format_money
+from billing.statements import Month
 from sessions.grace import EXCUSED
 
 LOCALE = "en_US"
@@ -81,6 +82,8 @@ PILES = {
     "not_billable": "Not billable",
     "running": "Running",
     "ended": "Ended",
+    "with_fee": "With a fee",
+    "free": "Free",
 }
 
 PILE_REASONS = {
@@ -89,6 +92,8 @@ PILE_REASONS = {
     "not_billable": "the facts allow no fee",
     "running": "the car is plugged in",
     "ended": "the session is over",
+    "with_fee": "the session is over, and something of it is posted",
+    "free": "the session is over, and cost nothing",
 }
 
 ACCOUNTS = {
@@ -97,6 +102,15 @@ ACCOUNTS = {
     "tax": "Tax collected",
     "unclaimed": "Unclaimed fees",
     "deferred": "Deferred until claimed",
+}
+
+
+CHANNELS = {
+    "email": "e-mail",
+    "outbox": "e-mail",  # as a file, for somebody else's program to send
+    "push": "push message",
+    "webhook": "webhook",
+    "chat": "chat",
 }
 
 
@@ -125,9 +139,29 @@ def day(at: int, zone: ZoneInfo) -> str:
     return format_date(local(at, zone).date(), "medium", locale=LOCALE)
 
 
+def utc_day(at: int) -> str:
+    """The same where no place gives the zone."""
+    return day(at, ZoneInfo("UTC"))
+
+
+def month(month: Month) -> str:
+    """`November 2026`."""
+    return format_date(date(month.year, month.month, 1), "LLLL y", locale=LOCALE)
+
+
+def channel(name: str) -> str:
+    """What an owner knows a channel as, whichever of their contacts it is."""
+    return word(CHANNELS, name.partition(":")[0])
+
+
 def moment(at: int, zone: ZoneInfo) -> str:
     """`Aug 10, 2026, 14:07:31`, with the zone's short name, which tells the two hours of a DST night apart."""
     return f"{day(at, zone)}, {exact_clock(at, zone)} {local(at, zone):%Z}"
+
+
+def minute(at: int, zone: ZoneInfo) -> str:
+    """`Aug 10, 2026, 14:07 CEST`; with the second where there is one."""
+    return f"{day(at, zone)}, {(exact_clock if at % 60 else clock)(at, zone)} {local(at, zone):%Z}"
 
 
 def machine_time(at: int) -> str:

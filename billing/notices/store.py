@@ -128,6 +128,12 @@ def mark_read(connection: Connection, owner_id: str, notice_id_: str, now: int) 
     return marked.rowcount == 1
 
 
+def mark_all_read(connection: Connection, owner_id: str, until: int, now: int) -> None:
+    """The owner has seen everything that was written up to `until`."""
+    mine = and_(notices.c.owner_id == owner_id, notices.c.created_at <= until, notices.c.read_at.is_(None))
+    connection.execute(update(notices).where(mine).values(read_at=now))
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One channel's acceptance of a notice."""

@@ -1,13 +1,14 @@
 """An owner's rows: what runs, and whom it is owed to. What they were told, `billing.notices.store` has."""
 
 from collections.abc import Collection
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, and_, select, union
+from sqlalchemy import Connection, and_, func, select, union
 
-from billing.store.tables import token_holders
+from billing.store.tables import notices, token_holders
 from sessions.facts import Kind
 from sessions.store.queries import SessionKey
-from sessions.store.tables import facts, sellers, sessions
+from sessions.store.tables import facts, sellers, sessions, sites
 
 
 def perhaps_running(connection: Connection, owner_ids: Collection[str]) -> list[SessionKey]:
@@ -29,3 +30,25 @@ def perhaps_running(connection: Connection, owner_ids: Collection[str]) -> list[
 
 def seller_names(connection: Connection) -> dict[str, str]:
     return {row[0]: row[1] for row in connection.execute(select(sellers.c.id, sellers.c.name))}
+
+
+def unread_of(connection: Connection, owner_ids: Collection[str]) -> dict[str, int]:
+    """How many notices each of these owners has not read."""
+    statement = (
+        select(notices.c.owner_id, func.count())
+        .where(notices.c.owner_id.in_(sorted(owner_ids)), notices.c.read_at.is_(None))
+        .group_by(notices.c.owner_id)
+    )
+    counted = {row[0]: int(row[1]) for row in connection.execute(statement)}
+    return {owner_id: counted.get(owner_id, 0) for owner_id in owner_ids}
+
+
+def zones_of(connection: Connection, site_ids: Collection[str]) -> dict[str, ZoneInfo]:
+    """In whose local time what happened at these sites is told."""
+    statement = select(sites.c.id, sites.c.zone).where(sites.c.id.in_(sorted(site_ids)))
+    return {row[0]: ZoneInfo(row[1]) for row in connection.execute(statement)}
+
+
+def site_names(connection: Connection, site_ids: Collection[str]) -> dict[str, str]:
+    statement = select(sites.c.id, sites.c.name).where(sites.c.id.in_(sorted(site_ids)))
+    return {row[0]: row[1] for row in connection.execute(statement)}

@@ -1,0 +1,74 @@
+"""`/me`: the running session, what it costs and what happens next; the last one's outcome; what is unread."""
+
+from collections.abc import Collection, Sequence
+
+from fastapi import APIRouter, Request, Response
+from fastapi.sse import EventSourceResponse
+
+from api.guard import Engine
+from api.pages.errors import PageRoute
+from api.pages.live import Parts, Stream, Subject, Watching
+from api.pages.loading import Sight
+from api.pages.me.whose import OwnerId
+from api.pages.queries import owners as queries
+from api.pages.rendering import fragment, page
+from api.pages.views import SessionView
+from billing.listing import Wanted, Where, sessions_after
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+def running(sight: Sight, owner_ids: Collection[str]) -> dict[str, list[SessionView]]:
+    """The sessions of these owners that are not settled, latest first."""
+    found: dict[str, list[SessionView]] = {owner_id: [] for owner_id in owner_ids}
+    for view in sight.views(queries.perhaps_running(sight.connection, owner_ids)):
+        if view.owner_id in found and view.state != "ended":
+            found[view.owner_id].append(view)
+    for views in found.values():
+        views.sort(key=lambda view: (view.begins_at, view.key), reverse=True)
+    return found
+
+
+@router.get("/me")
+def me(request: Request, idlefee: Engine, owner_id: OwnerId) -> Response:
+    with idlefee.reading() as connection:
+        sight = Sight(connection, request.state.page["now"])
+        latest = sessions_after(connection, Wanted(owner_id=owner_id, where=Where.ENDED), None, 1)
+        return page(
+            request,
+            "me/now.html",
+            running=(views := running(sight, [owner_id])[owner_id]),
+            stage=_stage(views),
+            latest=sight.views([row.key for row in latest]),
+            unread=queries.unread_of(connection, [owner_id])[owner_id],
+        )
+
+
+def _stage(views: Sequence[SessionView]) -> str:
+    """Which sessions the page shows as running: when that changes, it is another page."""
+    return " ".join(view.key.id for view in views) or "none"
+
+
+def parts_of(sight: Sight, subjects: Sequence[Subject], bars: bool) -> dict[Subject, Parts]:
+    """What moves on owners' pages."""
+    owner_ids = {subject.owner_id for subject in subjects if subject.owner_id}
+    found, unread = running(sight, owner_ids), queries.unread_of(sight.connection, owner_ids)
+    return {
+        subject: _parts(found.get(subject.owner_id or "", []), unread.get(subject.owner_id or "", 0), sight.now, bars)
+        for subject in subjects
+    }
+
+
+def _parts(views: Sequence[SessionView], unread: int, now: int, bars: bool) -> Parts:
+    found: dict[str, str] = {"stage": _stage(views), "unread": fragment("me/_unread.html", unread=unread)}
+    for view in views:
+        found[f"head:{view.key.id}"] = fragment("_head.html", view=view, now=now)
+        if bars:
+            found[f"bar:{view.key.id}"] = fragment("_bar.html", view=view)
+    return found
+
+
+@router.get("/live/me", response_class=EventSourceResponse)
+async def me_live(watching: Watching, owner_id: OwnerId) -> Stream:
+    async for news in watching.watch(Subject("me", "", owner_id)):
+        yield news
