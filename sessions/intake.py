@@ -83,12 +83,8 @@ class _New(NamedTuple):
     digest: str
     token_id: str | None
     upload: Upload
+    session: SessionKey | None
     conflicts: bool  # its id is known with another content
-
-    @property
-    def session(self) -> SessionKey | None:
-        event = self.event
-        return None if event.session is None else SessionKey(self.site_id, f"{event.station}/{event.session}")
 
 
 class TokenNames:
@@ -160,7 +156,9 @@ def _sort_out(
             digest = content_digest(event, token_id).hex()
             contents = known[event.station, event.id]
             if digest not in contents:
-                new.append(_New(site_of[event.station], event, digest, token_id, upload, bool(contents)))
+                site_id = site_of[event.station]
+                key = None if event.session is None else SessionKey(site_id, f"{event.station}/{event.session}")
+                new.append(_New(site_id, event, digest, token_id, upload, key, bool(contents)))
                 contents.add(digest)
                 answers.append(EventResult(event.id, *(ACCEPTED if len(contents) == 1 else CONFLICT)))
             else:
