@@ -11,8 +11,8 @@ from api.guard import Engine, Owner
 from api.inputs import Body, Text64
 from billing.notices.kinds import KINDS
 from billing.notices.preferences import CHANNELS, Preferences, preferences_of, save_preferences
-from billing.notices.texts import languages
 from billing.owners import owner, set_language
+from billing.texts import languages
 
 router = APIRouter(prefix="/v1/me", tags=["me"])
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from billing.notices.moments import Outlook
-from billing.notices.texts import Texts
 from billing.rating import FeeReport, explain
+from billing.texts import Texts
 
 
 @dataclass(frozen=True, slots=True)

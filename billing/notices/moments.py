@@ -49,7 +49,7 @@ def outlook_at(so_far: FeeReport, ahead: FeeReport, tariff: Tariff, now: int) ->
     rates = [tariff.rate_minor_per_minute, *(tier.rate_minor_per_minute for tier in tariff.tiers)]
     at, stay = now - ahead.offset_s, ahead.stays[-1]
     costs = any(rates) and (tariff.cap_minor is None or so_far.subtotal_minor < tariff.cap_minor)
-    begins = _first_charged(stay, ahead.grace) if costs else None
+    begins = first_charged(stay, ahead.grace) if costs else None
     charged_from = None if begins is None else _charged_next(stay, max(begins, at))
     running = begins is not None and charged_from is not None and charged_from <= at
     return Outlook(
@@ -63,7 +63,7 @@ def outlook_at(so_far: FeeReport, ahead: FeeReport, tariff: Tariff, now: int) ->
     )
 
 
-def _first_charged(stay: Stay, policy: GracePolicy) -> int | None:
+def first_charged(stay: Stay, policy: GracePolicy) -> int | None:
     """The first second of the stay beyond its grace: until then leaving costs nothing, in either mode."""
     left_s = policy.grace_s
     for start, end, label in stay.spans:

@@ -11,11 +11,12 @@ from billing.tariffs.files import (
     tariff_to_toml,
 )
 from billing.tariffs.hours import NO_FEE_HOURS, hours_spans, no_fee_spans
-from billing.tariffs.model import DAYS, NoFeeHours, Tariff, Tax, Tier
+from billing.tariffs.model import DAYS, FeeSteps, NoFeeHours, Tariff, Tax, Tier
 
 __all__ = [
     "DAYS",
     "NO_FEE_HOURS",
+    "FeeSteps",
     "NoFeeHours",
     "Tariff",
     "TariffFaults",

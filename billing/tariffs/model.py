@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from billing.money import is_currency
+from billing.money import is_currency, minor_digits
 from sessions.grace import GracePolicy
 
 DAYS: tuple["Day", ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -97,6 +97,17 @@ class Tax(BaseModel):
     included: bool = True
 
 
+class FeeSteps(BaseModel):
+    """While a fee runs, its owner is told again after so many billed minutes, or so much more to pay, whichever comes
+    first. No bill depends on it.
+    """
+
+    model_config = _STRICT
+
+    every_minutes: Annotated[int, Field(ge=1, le=1440)] = 10
+    every_minor: Annotated[int | None, Field(ge=1, le=10**15)] = None  # none: five of the currency's major unit
+
+
 class Tariff(BaseModel):
     """One version of a tariff. Amounts are minor units of `currency`."""
 
@@ -114,6 +125,7 @@ class Tariff(BaseModel):
     requires_notice: bool = False
     review_above_minor: _Amount | None = None
     tax: Tax | None = None
+    fee_steps: FeeSteps = FeeSteps()
     sources: _Prose = ""  # where the tariff comes from: a law, an announcement, a decision
 
     @field_validator("currency")
@@ -130,3 +142,9 @@ class Tariff(BaseModel):
         if thresholds != sorted(set(thresholds)):
             raise ValueError("must be in ascending order of from_percent, each once")
         return tiers
+
+    @property
+    def fee_step_minor(self) -> int:
+        """How much more to pay is worth a notice."""
+        every_minor = self.fee_steps.every_minor
+        return 5 * 10 ** minor_digits(self.currency) if every_minor is None else every_minor

@@ -8,9 +8,9 @@ import pytest
 
 from billing.notices.letters import Change, Ending, Letter, Place, charge_complete, correction, final
 from billing.notices.moments import Outlook
-from billing.notices.texts import DEFAULT_LANGUAGE, languages, texts
 from billing.rating import Context, rate
 from billing.tariffs import Tariff
+from billing.texts import DEFAULT_LANGUAGE, languages, texts
 from sessions.machine import Car, Span, Timeline
 
 ENGLISH = texts("en")
