@@ -36,7 +36,7 @@ ABOUT = (
 )
 LEFT_OUT = frozenset({access_keys.c.hash})
 AS_JSON = frozenset({charges.c.report, contacts.c.details, events.c.data, sessions.c.timeline})
-SECRETS = frozenset({"secret"})  # names within `AS_JSON` whose values are not told
+SECRETS = frozenset({"secret", "auth"})  # names within `AS_JSON` whose values are not told
 SESSIONS_AT_ONCE = 200
 
 
@@ -117,4 +117,4 @@ def _value(column: Any, value: Any) -> Any:
 def _without_secrets(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    return {name: "not told" if name in SECRETS else part for name, part in value.items()}
+    return {name: "not told" if name in SECRETS else _without_secrets(part) for name, part in value.items()}

@@ -114,6 +114,21 @@ CHANNELS = {
 }
 
 
+NOTICES = {
+    "almost_full": "The car is nearly full",
+    "charge_complete": "The car is full",
+    "one_minute_left": "One minute left",
+    "fee_begun": "The fee has begun",
+    "fee_step": "The fee goes on",
+    "final": "The session is over",
+    "correction": "A fee has changed",
+    "payment": "Payments",
+    "dispute": "Disputes",
+}
+
+LANGUAGES = {"en": "English", "de": "Deutsch"}
+
+
 def word(of: dict[str, str], code: str) -> str:
     """The words for a stable code; a code without words of its own is shown as it is, legibly."""
     return of.get(code, code.replace("_", " "))

@@ -1,10 +1,12 @@
 """`/me`: the running session, what it costs and what happens next; the last one's outcome; what is unread."""
 
+import hashlib
 from collections.abc import Collection, Sequence
 
 from fastapi import APIRouter, Request, Response
 from fastapi.sse import EventSourceResponse
 
+from api.channels.push import public_key, vapid_key
 from api.guard import Engine
 from api.pages.errors import PageRoute
 from api.pages.live import Parts, Stream, Subject, Watching
@@ -14,6 +16,7 @@ from api.pages.queries import owners as queries
 from api.pages.rendering import fragment, page
 from api.pages.views import SessionView
 from billing.listing import Wanted, Where, sessions_after
+from billing.notices.contacts import PUSH, contacts_of
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -41,7 +44,14 @@ def me(request: Request, idlefee: Engine, owner_id: OwnerId) -> Response:
             stage=_stage(views),
             latest=sight.views([row.key for row in latest]),
             unread=queries.unread_of(connection, [owner_id])[owner_id],
+            push_key=public_key(vapid_key(connection)),
+            push_known=[_digest(contact.address) for contact in contacts_of(connection, owner_id, PUSH)],
         )
+
+
+def _digest(endpoint: str) -> str:
+    """By which a browser finds its own subscription among them, and learns of no other."""
+    return hashlib.sha256(endpoint.encode()).hexdigest()[:16]
 
 
 def _stage(views: Sequence[SessionView]) -> str:

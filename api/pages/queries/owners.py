@@ -52,3 +52,8 @@ def zones_of(connection: Connection, site_ids: Collection[str]) -> dict[str, Zon
 def site_names(connection: Connection, site_ids: Collection[str]) -> dict[str, str]:
     statement = select(sites.c.id, sites.c.name).where(sites.c.id.in_(sorted(site_ids)))
     return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def every_zone(connection: Connection) -> list[str]:
+    """The time zones there are sites in: an owner's own is most often one of them."""
+    return list(connection.execute(select(sites.c.zone).distinct().order_by(sites.c.zone)).scalars())

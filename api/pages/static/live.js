@@ -3,9 +3,17 @@
 const root = document.documentElement;
 const speed = Number(root.dataset.speed) || 1;
 const SILENT_AFTER_MS = 25_000;
+const TRY_AGAIN_MS = 4_000;
 
 let known = { server: Number(root.dataset.now), local: performance.now() };
 let heard = performance.now();
+let news = null;
+
+// Read aloud when a sentence changes, never for a clock: a region of its own, empty until there is something to say.
+const said = document.createElement("p");
+said.className = "unseen";
+said.setAttribute("role", "status");
+document.body.append(said);
 
 function now() {
   return known.server + ((performance.now() - known.local) / 1000) * speed;
@@ -33,6 +41,13 @@ function runClocks() {
   }
 }
 
+function put(element, markup) {
+  const before = element.querySelector(".say")?.textContent;
+  element.innerHTML = markup;
+  const after = element.querySelector(".say")?.textContent;
+  if (after && after !== before) show(said, after);
+}
+
 function take({ now: server, parts }) {
   known = { server, local: performance.now() };
   heard = performance.now();
@@ -43,14 +58,30 @@ function take({ now: server, parts }) {
   }
   for (const [id, markup] of Object.entries(rest)) {
     const element = document.getElementById(id);
-    if (element) element.innerHTML = markup;
+    if (element) put(element, markup);
   }
   runClocks();
 }
 
-if (document.body.dataset.live) {
-  const news = new EventSource(document.body.dataset.live);
+function listen() {
+  news?.close();
+  news = new EventSource(document.body.dataset.live);
   news.addEventListener("message", (event) => take(JSON.parse(event.data)));
+  // The browser comes again by itself after a lost line, but not after an answer that was an error.
+  news.addEventListener("error", () => {
+    if (news.readyState === EventSource.CLOSED) setTimeout(listen, TRY_AGAIN_MS);
+  });
+}
+
+function listenAgainIfStale() {
+  if (!document.hidden && performance.now() - heard > SILENT_AFTER_MS / 2) listen();
+}
+
+if (document.body.dataset.live) {
+  listen();
+  // A phone that was in a pocket, or in a garage without a signal, must not wait for the browser's patience.
+  document.addEventListener("visibilitychange", listenAgainIfStale);
+  addEventListener("online", listenAgainIfStale);
 }
 setInterval(runClocks, 250);
 runClocks();

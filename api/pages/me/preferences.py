@@ -1,0 +1,166 @@
+"""`/me/preferences`: what an owner hears, in which language, when not, and where: browsers, webhooks, e-mail.
+
+Which of it may be chosen, `billing.notices.preferences` and `billing.notices.contacts` say.
+"""
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+from sqlalchemy import Connection
+
+from api.guard import Engine
+from api.inputs import PathId
+from api.pages.errors import PageRoute, nothing_here
+from api.pages.me.whose import OwnerId
+from api.pages.queries import owners as queries
+from api.pages.rendering import page
+from api.pages.visitors import Form, OwnForm, SentForm
+from billing.notices.contacts import (
+    CHAT,
+    EMAIL,
+    MOST_CONTACTS,
+    PUSH,
+    WEBHOOK,
+    BadContact,
+    Contact,
+    TooManyContacts,
+    add_contact,
+    contacts_of,
+    end_contact,
+)
+from billing.notices.kinds import KINDS, WHILE_QUIET
+from billing.notices.preferences import BadPreferences, Preferences, preferences_of, save_preferences
+from billing.owners import owner, set_language
+from billing.texts import languages
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+def _page(
+    request: Request,
+    connection: Connection,
+    owner_id: str,
+    wrong: tuple[Form, Mapping[str, str]] | None = None,
+    webhook: tuple[Form, str] | None = None,
+    secret_of: Contact | None = None,
+) -> Response:
+    """The page; `wrong` and `webhook` are forms that were not accepted, and why; `secret_of` has just been added."""
+    kept, contacts = preferences_of(connection, owner_id), contacts_of(connection, owner_id)
+    one = owner(connection, owner_id)
+    sent, faults = wrong or (None, {})
+    shown = {
+        "language": one.language,
+        "quiet_from": _time(kept.quiet_from),
+        "quiet_to": _time(kept.quiet_to),
+        "zone": kept.zone or "",
+    }
+    return page(
+        request,
+        "me/preferences.html",
+        422 if faults or webhook else 200,
+        owner=one,
+        contacts=contacts,
+        channels=_channels(bool(one.email), {contact.channel for contact in contacts}),
+        kinds=KINDS,
+        loud=WHILE_QUIET,
+        muted=kept.muted,
+        languages=languages(),
+        zones=queries.every_zone(connection),
+        shown=shown if sent is None else {name: sent[name] for name in shown},
+        faults=faults,
+        webhook=webhook,
+        secret_of=secret_of,
+    )
+
+
+def _channels(has_email: bool, others: set[str]) -> list[str]:
+    """Those that reach the owner at all: of others there is nothing to choose."""
+    return [name for name in (EMAIL, PUSH, WEBHOOK, CHAT) if name in others or (name == EMAIL and has_email)]
+
+
+@router.get("/me/preferences")
+def preferences(request: Request, idlefee: Engine, owner_id: OwnerId) -> Response:
+    with idlefee.reading() as connection:
+        return _page(request, connection, owner_id)
+
+
+@router.post("/me/preferences")
+def change_preferences(request: Request, idlefee: Engine, owner_id: OwnerId, form: SentForm) -> Response:
+    """Keep what the form says; of channels it did not show, what was kept before."""
+    with idlefee.writing() as connection:
+        before = preferences_of(connection, owner_id)
+        faults: dict[str, str] = {}
+        if form["language"] not in languages():
+            faults["language"] = "Choose one of these."
+        times = {name: _minute(form[name], name, faults) for name in ("quiet_from", "quiet_to")}
+        wanted = None
+        if not faults:
+            try:
+                wanted = Preferences(**times, zone=form["zone"] or None, muted=_muted(form, before))
+            except BadPreferences as error:
+                faults = {where: f"{what[0].upper()}{what[1:]}." for where, what in error.faults}
+        if wanted is None:
+            return _page(request, connection, owner_id, (form, faults))
+        set_language(connection, owner_id, form["language"])
+        save_preferences(connection, owner_id, wanted, idlefee.clock.now())
+    return RedirectResponse("/me/preferences?saved", 303)
+
+
+def _muted(form: Form, before: Preferences) -> frozenset[tuple[str, str]]:
+    shown = set(form["channels"].split())
+    kept = {(kind, channel) for kind, channel in before.muted if channel not in shown}
+    quiet = {(kind, channel) for kind in KINDS for channel in shown if not form[f"hear-{kind}-{channel}"]}
+    return frozenset(kept | quiet)
+
+
+def _minute(text: str, name: str, faults: dict[str, str]) -> int | None:
+    hours, _, minutes = text[:5].partition(":")  # some browsers send seconds too
+    if not text:
+        return None
+    if not (hours + minutes).isdecimal() or int(hours) > 23 or int(minutes or 60) > 59:
+        faults[name] = "Write a time such as 22:00."
+        return None
+    return int(hours) * 60 + int(minutes)
+
+
+def _time(minute: int | None) -> str:
+    return "" if minute is None else f"{minute // 60:02}:{minute % 60:02}"
+
+
+# -- where --------------------------------------------------------------------------------------------------
+
+
+@router.post("/me/push")
+def add_browser(idlefee: Engine, owner_id: OwnerId, form: SentForm) -> Response:
+    """The browser that sends this is told as well; asked for by `push.js`."""
+    details = {"endpoint": form["endpoint"], "keys": {"p256dh": form["p256dh"], "auth": form["auth"]}}
+    with idlefee.writing() as connection:
+        add_contact(connection, owner_id, PUSH, form["label"] or "A browser", details, idlefee.clock.now())
+    return Response(status_code=204)
+
+
+@router.post("/me/webhooks")
+def add_webhook(request: Request, idlefee: Engine, owner_id: OwnerId, form: SentForm) -> Response:
+    """A program of the owner's is told as well; its secret is shown on the answer, and never again."""
+    with idlefee.writing() as connection:
+        try:
+            label = form["label"] or "A program"
+            made = add_contact(connection, owner_id, WEBHOOK, label, {"url": form["url"]}, idlefee.clock.now())
+        except (BadContact, TooManyContacts) as error:
+            return _page(request, connection, owner_id, webhook=(form, _said(error)))
+        return _page(request, connection, owner_id, secret_of=made)
+
+
+def _said(error: BadContact | TooManyContacts) -> str:
+    if isinstance(error, BadContact):
+        return "Write an address such as https://example.com/hooks/idlefee, without a user, password or fragment."
+    return f"{MOST_CONTACTS} are the most: remove one that nobody reads any more."
+
+
+@router.post("/me/contacts/{contact_id}/end", dependencies=[OwnForm])
+def remove_contact(idlefee: Engine, owner_id: OwnerId, contact_id: PathId) -> Response:
+    with idlefee.writing() as connection:
+        if not end_contact(connection, owner_id, contact_id, idlefee.clock.now()):
+            raise nothing_here()
+    return RedirectResponse("/me/preferences#where", 303)
