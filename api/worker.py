@@ -14,10 +14,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from api.channels import channels_of
+from api.access import letters, sweeping
+from api.access.letters import Letters
+from api.channels import channels_of, mailer_of
 from api.wiring import Idlefee
 from billing import decisions, jobs, orders, timers
-from billing.jobs import Job, Lease
+from billing.jobs import Hopeless, Job, Lease
 from billing.notices import Channel, Notices
 from sessions.database import is_outage
 
@@ -36,10 +38,12 @@ class Step:
     turns: int = 1
 
 
-def steps_over(channels: Sequence[Channel], link: str | None) -> dict[str, Step]:
+def steps_over(channels: Sequence[Channel], link: str | None, post: Letters) -> dict[str, Step]:
     """Every kind of job and its step, those that people wait for first."""
     notices = Notices(channels, link)
     return {
+        letters.SIGN_IN_LINK: Step(post.sign_in_link, at_once=1, turns=20),
+        letters.CONFIRM_ADDRESS: Step(post.confirm_address, at_once=1, turns=20),
         "charge_complete": Step(notices.charge_complete, at_once=200),
         "hand_over": Step(notices.hand_over, at_once=1, turns=50),
         "final": Step(notices.final, at_once=100),
@@ -48,6 +52,8 @@ def steps_over(channels: Sequence[Channel], link: str | None) -> dict[str, Step]
         "finalise": Step(timers.finalise, at_once=300),
         decisions.LOOK_AGAIN: Step(timers.token_given, at_once=1, turns=50),
         orders.STEP: Step(orders.take_over, at_once=1),
+        letters.ACCOUNT_LETTER: Step(post.account_letter, at_once=1, turns=20),
+        sweeping.STEP: Step(sweeping.sweep, at_once=1),
     }
 
 
@@ -59,7 +65,8 @@ class Worker:
         link = None if settings.base_url is None else f"{settings.base_url.rstrip('/')}/me"
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._app = app
-        self._steps = steps_over(channels_of(settings) if channels is None else channels, link)
+        post = Letters(mailer_of(app), settings.sender, app.secret, settings.home)
+        self._steps = steps_over(channels_of(app) if channels is None else channels, link, post)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self.run, name="worker", daemon=True)
 
@@ -127,7 +134,8 @@ class Worker:
     def _failed(self, job: Job, error: Exception) -> None:
         reason = f"{type(error).__name__}: {error}"
         with self._app.writing() as connection:
-            parked = jobs.fail(connection, self.name, job, reason, self._app.clock.now())
+            now, hopeless = self._app.clock.now(), isinstance(error, Hopeless)
+            parked = jobs.fail(connection, self.name, job, reason, now, hopeless=hopeless)
         if parked:
             log.error("step parked until a person looks", job=job.key, error=reason, exc_info=error)
         else:

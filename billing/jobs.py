@@ -27,6 +27,10 @@ LONGEST_RETRY_S = 3600
 COLUMNS = ("key", "site_id", "kind", "together", "body", "due_at", "attempts", "dead", "created_at")
 
 
+class Hopeless(Exception):
+    """A step that fails with this is parked at once: trying again would change nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One step: `kind` says which handler takes it, `body` is what it needs. `due_at` in UTC seconds.
@@ -131,6 +135,12 @@ class Turn:
         self.postpone(job, due_at)
         _change(self.connection, [job], body=_compact(body))
 
+    def leave(self, job: Job, until: int, because: str) -> None:
+        """The step waits for somebody else's trouble to pass: nobody takes it before, and no attempt is counted."""
+        self._postponed.add(job.key)
+        values = {"attempts": job.attempts, "leased_by": None, "leased_until": until}
+        _change(self.connection, [job], **values, last_error=because.replace("\0", "")[:500])
+
     def groups(self) -> list[list[Job]]:
         """The steps by `together`, each group whole: others that wait under its name are taken along, whoever leased
         them.
@@ -179,10 +189,10 @@ def _still_held(connection: Connection, worker: str, held: Sequence[Job]) -> lis
     return [job for job in held if job.key in keys]
 
 
-def fail(connection: Connection, worker: str, job: Job, error: str, now: int) -> bool:
+def fail(connection: Connection, worker: str, job: Job, error: str, now: int, *, hopeless: bool = False) -> bool:
     """The step failed: nobody takes it for a while, or once it failed `MOST_ATTEMPTS` times, at all. True if parked."""
     attempts = job.attempts + 1
-    dead = attempts >= MOST_ATTEMPTS
+    dead = hopeless or attempts >= MOST_ATTEMPTS
     connection.execute(
         update(jobs)
         .where(jobs.c.key == job.key, jobs.c.leased_by == worker)

@@ -8,20 +8,18 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, delete, select
 
-from billing.notices.channels import Channel
+from billing.notices.contacts import CHAT, EMAIL, PUSH, WEBHOOK
 from billing.notices.kinds import CHARGE_COMPLETE, KINDS, WHILE_QUIET
-from billing.owners import Owner, OwnerUnknown
+from billing.owners import OwnerUnknown
 from billing.store.tables import mutes, owners
 from billing.store.tables import preferences as preferences_table
 from billing.tariffs import NoFeeHours, hours_spans
 from sessions.database import bulk_insert, for_update
 from sessions.sites import zone_names
 
-EMAIL, PUSH, WEBHOOK, CHAT = "email", "push", "webhook", "chat"
 CHANNELS = (EMAIL, PUSH, WEBHOOK, CHAT)
 """What can be muted, by what an owner knows it as."""
 
-_KNOWN_AS = {"outbox": EMAIL}  # the folder holds mails that somebody else's program sends
 _DAY_MINUTES = 24 * 60
 
 
@@ -136,22 +134,10 @@ def save_preferences(connection: Connection, owner_id: str, wanted: Preferences,
 # -- applied ------------------------------------------------------------------------------------------------
 
 
-def known_as(channel: str) -> str:
-    """What owners know a configured channel as: `push:3f…`, one of many, is push."""
-    family = channel.partition(":")[0]
-    return _KNOWN_AS.get(family, family)
-
-
-def not_muted(wanted: Preferences, kind: str, channels: Collection[str]) -> list[str]:
-    """Those of the channels that reach an owner on which they want to hear of this kind.
+def not_muted(wanted: Preferences, kind: str, names: Collection[str]) -> list[str]:
+    """Those of an owner's addresses, by `Contact.name`, on which they want to hear of this kind.
 
     That the car is full goes out whatever is muted where nothing else would carry it: what a stay costs may hang on it.
     """
-    heard = [name for name in channels if (kind, known_as(name)) not in wanted.muted]
-    return heard or (list(channels) if kind == CHARGE_COMPLETE else [])
-
-
-def channels_for(owner: Owner, channels: Sequence[Channel], kind: str, wanted: Preferences) -> list[Channel]:
-    """The channels that a notice of this kind takes to the owner."""
-    reaching = {channel.name: channel for channel in channels if channel.reaches(owner)}
-    return [reaching[name] for name in not_muted(wanted, kind, list(reaching))]
+    heard = [name for name in names if (kind, name.partition(":")[0]) not in wanted.muted]
+    return heard or (list(names) if kind == CHARGE_COMPLETE else [])

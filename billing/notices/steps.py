@@ -1,7 +1,7 @@
-"""When owners are told: the steps of the worker that write notices, drop overtaken ones and hand them to channels.
+"""When owners are told: the steps of the worker that write notices, and what is still to be said when one goes out.
 
-A notice is written, and is in the inbox, in one transaction with the end of its step; each channel then has a step of
-its own, so that a slow one holds no lock and a broken one delays no other. Imports and sessions of nobody tell nobody.
+A notice is written, and is in the inbox, in one transaction with the end of its step; each address it goes to then has
+a step of its own (`handing`). Imports and sessions of nobody tell nobody.
 """
 
 import json
@@ -11,28 +11,23 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
 
-from billing.engine import FINALISE_AFTER_S, Cause, fee_of, resettle
+from billing.engine import FINALISE_AFTER_S, fee_of
 from billing.jobs import Job, Lease, Turn, schedule, session_job
 from billing.notices import letters, store
-from billing.notices.channels import Channel, Outgoing
+from billing.notices.channels import About, Channel, Outgoing
+from billing.notices.handing import Carriers
 from billing.notices.kinds import CHARGE_COMPLETE, CORRECTION, FINAL, WHY
 from billing.notices.letters import Change, Ending, Letter, Place
-from billing.notices.moments import outlook_at, restarts_notices, unmoved
-from billing.notices.preferences import channels_for, preferences_by_owner
+from billing.notices.moments import Outlook, outlook_at, restarts_notices, unmoved
 from billing.notices.store import Notice, notice_id
-from billing.notices.texts import texts
 from billing.owners import Owner, owner
 from billing.rating import FeeReport, rate, report_from_json
 from billing.settle import Assessment, Charge, assess, charges_of
-from billing.timers import lock_sessions
-from sessions.database import reading
-from sessions.facts import Fact, Kind, record_facts
+from billing.texts import texts
 from sessions.folding import SESSION_TIMEOUT_S, Folded, fold_sessions
 from sessions.machine import Timeline
 from sessions.store.queries import SessionKey, snapshots_before
 from sessions.store.tables import sessions, sites
-
-ACCEPTED = Cause("a channel accepted the notice", quiet=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +37,8 @@ class _Full:
     key: SessionKey
     owner: Owner
     since: int
+    stall: str | None
+    outlook: Outlook
     letter: Letter
 
     @property
@@ -53,7 +50,7 @@ class Notices:
     """The steps, over the channels there are. `link` leads to the owner's pages."""
 
     def __init__(self, channels: Sequence[Channel], link: str | None = None) -> None:
-        self._channels = tuple(channels)
+        self._carriers = Carriers(channels)
         self._link = link
 
     # -- charge complete ------------------------------------------------------------------------------------
@@ -79,20 +76,21 @@ class Notices:
             if one.owner_id is None or not restarts_notices(car, one.tariff.grace.min_resume_s):
                 continue
             to = owner(connection, one.owner_id)
-            letter = self._full_letter(one, folded[one.key].timeline, to, now)
-            full[one.key] = _Full(one.key, to, car[-1].start, letter)
+            heard = folded[one.key].timeline
+            outlook = self._outlook(connection, one, heard, to, now)
+            place = Place(one.site.name, heard.stall, one.site.tz)
+            letter = letters.charge_complete(texts(to.language), place, outlook, now, self._link)
+            full[one.key] = _Full(one.key, to, car[-1].start, heard.stall, outlook, letter)
         return full
 
-    def _full_letter(self, ahead: Assessment, heard: Timeline, to: Owner, now: int) -> Letter:
+    def _outlook(self, connection: Connection, ahead: Assessment, heard: Timeline, to: Owner, now: int) -> Outlook:
         context, tariff = ahead.context, ahead.tariff
-        if context.notice_accepted_at is None and any(one.reaches(to) for one in self._channels):
+        if context.notice_accepted_at is None and self._carriers.reach(connection, to):
             # Time counts from the moment a channel accepts this very notice, and that is about to be now.
             context = replace(context, notice_accepted_at=now)
         so_far = unmoved(heard, _session(ahead.key), now - heard.offset_s)
         bill_so_far, bill_ahead = (rate(timeline, tariff, context) for timeline in (so_far, ahead.folded.timeline))
-        outlook = outlook_at(bill_so_far, bill_ahead, tariff, now)
-        place = Place(ahead.site.name, heard.stall, ahead.site.tz)
-        return letters.charge_complete(texts(to.language), place, outlook, now, self._link)
+        return outlook_at(bill_so_far, bill_ahead, tariff, now)
 
     # -- final ----------------------------------------------------------------------------------------------
 
@@ -159,59 +157,29 @@ class Notices:
     # -- out of the house -----------------------------------------------------------------------------------
 
     def _tell(self, turn: Turn, told: Sequence[tuple[Owner, Notice]]) -> None:
-        """Put the notices into the inbox, and give each channel of their owners a step."""
+        """Put the notices into the inbox, and on their way to whatever else their owners read."""
         store.write(turn.connection, [notice for _, notice in told])
-        wanted = preferences_by_owner(turn.connection, {to.id for to, _ in told})
-        steps = [
-            _handing_over(notice, channel)
-            for to, notice in told
-            for channel in channels_for(to, self._channels, notice.kind, wanted[to.id])
-        ]
-        schedule(turn.connection, steps, turn.now)
+        self._carriers.schedule(turn, told)
 
     def hand_over(self, lease: Lease) -> None:
-        """Hand one notice to one channel, outside any transaction; dropped where the facts have overtaken it.
-
-        After a crash between the channel's acceptance and our commit it is handed over again, under the same id.
-        """
-        (job,) = lease.jobs
-        with reading(lease.engine) as connection:
-            channel = self._channel(job.body["channel"])
-            outgoing = self._outgoing(connection, job, lease.clock.now())
-        if outgoing is None or not channel.reaches(outgoing.to):
-            with lease.transaction():
-                return  # the step ends, and that is all
-        reference = channel.hand_over(outgoing)
-        accepted_at = lease.clock.now()
-        key = job.session
-        with lease.transaction(lambda connection: lock_sessions(connection, [key], sites=True)) as turn:
-            if not turn.jobs:
-                return  # the lease ran out meanwhile; whoever took the step over records its own acceptance
-            store.rewrite(turn.connection, key.site_id, outgoing.id, outgoing.subject, outgoing.body)
-            store.delivered(turn.connection, key.site_id, outgoing.id, channel.name, accepted_at, reference)
-            if outgoing.kind == CHARGE_COMPLETE:
-                _accepted(turn, key, channel.name, accepted_at)
-
-    def _channel(self, name: str) -> Channel:
-        for channel in self._channels:
-            if channel.name == name:
-                return channel
-        raise LookupError(f"no channel {name} is configured any more")
+        """Hand one notice to one address, in the words that are true now."""
+        self._carriers.hand_over(lease, self._outgoing)
 
     def _outgoing(self, connection: Connection, job: Job, now: int) -> Outgoing | None:
         """The notice as it should go out now, or none where nobody should be told of it any more."""
         key, notice = job.session, store.notice(connection, job.body["site_id"], job.body["notice_id"])
-        letter, written_at = Letter(notice.subject, notice.body), notice.created_at
+        to, about = owner(connection, notice.owner_id), About(key.site_id, notice.fees_minor)
         if notice.kind == CHARGE_COMPLETE:
             full = self._full(connection, [key], now).get(key)
             if full is None or full.notice_id != notice.id:
                 return None
-            letter, written_at = full.letter, now
-        elif notice.kind == FINAL and not snapshots_before(connection, [key])[key].closed:
+            about = replace(about, stall=full.stall, currency=full.outlook.currency, outlook=full.outlook)
+            return Outgoing(notice.id, notice.kind, to, full.letter.subject, full.letter.body, now, about)
+        if notice.kind == FINAL and not snapshots_before(connection, [key])[key].closed:
             return None
-        return Outgoing(
-            notice.id, notice.kind, owner(connection, notice.owner_id), letter.subject, letter.body, written_at
-        )
+        charge, place = charges_of(connection, [key]).get(key), _places(connection, [key])[key]
+        about = replace(about, stall=place.stall, currency=None if charge is None else charge.currency)
+        return Outgoing(notice.id, notice.kind, to, notice.subject, notice.body, notice.created_at, about)
 
 
 def _never_moved(one: Folded) -> Folded:
@@ -223,32 +191,6 @@ def _never_moved(one: Folded) -> Folded:
 def _session(key: SessionKey) -> str:
     """The station's own name for it."""
     return key.id.partition("/")[2]
-
-
-def _accepted(turn: Turn, key: SessionKey, channel: str, accepted_at: int) -> None:
-    """Where a tariff requires a notice, time counts from here (RULES, "Grace")."""
-    fact = Fact(
-        site_id=key.site_id,
-        kind=Kind.NOTICE_ACCEPTED,
-        author=f"channel {channel}",
-        reason="it accepted a charge-complete notice, the first of this session",
-        key=f"notice_accepted:{key.id}",
-        session_id=key.id,
-        starts_at=accepted_at,
-    )
-    if record_facts(turn.connection, [fact], turn.now):
-        resettle(turn.connection, [key], turn.now, ACCEPTED)
-
-
-def _handing_over(notice: Notice, channel: Channel) -> Job:
-    body = {
-        "site_id": notice.site_id,
-        "session_id": min(notice.fees_minor),
-        "notice_id": notice.id,
-        "channel": channel.name,
-    }
-    key = f"hand_over:{channel.name}:{notice.id}"
-    return Job(key=key, kind="hand_over", due_at=notice.created_at, body=body, site_id=notice.site_id)
 
 
 def _notice(

@@ -3,20 +3,20 @@
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
-from api.channels import OutboxFolder
+from api.channels.mail import Mail
+from api.channels.outbox import OutboxFolder
 from api.worker import Worker, working
 from billing import jobs, ledger
 from billing.assignments import add_version
 from billing.decisions import order_rerate
 from billing.engine import Cause, resettle
 from billing.jobs import Job
-from billing.notices import Outgoing
-from billing.owners import Owner
 from billing.store.tables import deliveries, transfers
 from billing.tariffs import Tariff
 from billing.verify import verify
@@ -143,26 +143,22 @@ def test_effects_and_end_are_one(here: Town) -> None:
 
 
 class Counting:
-    """An outbox that counts what it is handed, from any number of threads."""
-
-    name = "outbox"
+    """A folder that counts what it is handed, from any number of threads."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = OutboxFolder(folder, "idlefee <noreply@localhost>")
+        self.folder = OutboxFolder(folder)
         self.taken: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def reaches(self, owner: Owner) -> bool:
-        return self.folder.reaches(owner)
-
-    def hand_over(self, notice: Outgoing) -> str:
+    def send(self, id_: str, message: EmailMessage) -> str:
         with self._lock:
-            self.taken[notice.id] += 1
-        return self.folder.hand_over(notice)
+            self.taken[id_] += 1
+        return self.folder.send(id_, message)
 
 
 def test_two_workers_never_do_the_same_step(postgres_url: str, tmp_path: Path) -> None:
-    channel = Counting(tmp_path / "outbox")
+    counting = Counting(tmp_path / "outbox")
+    channel = Mail(counting, "idlefee <noreply@localhost>")
     with town(postgres_url, tmp_path / "outbox", channels=[channel]) as here:
         here.at(NOON + 3 * HOUR_S)
         story = [("plugged_in", 0), ("charging_started", 10), ("charge_complete", 60), ("unplugged", 900)]
@@ -182,8 +178,8 @@ def test_two_workers_never_do_the_same_step(postgres_url: str, tmp_path: Path) -
         with here.app.reading() as connection:
             accepted = connection.execute(select(deliveries.c.notice_id, deliveries.c.channel)).all()
         assert len(accepted) == len(set(accepted)) == 120
-        assert set(channel.taken.values()) == {1}
-        assert len(here.mails()) == len(channel.taken) == 60
+        assert set(counting.taken.values()) == {1}
+        assert len(here.mails()) == len(counting.taken) == 60
         assert here.parked() == []
 
 

@@ -14,7 +14,8 @@ from tests.integration.telling import NOON, Town, town
 DOOMED = """
 import os, signal, sys
 from pathlib import Path
-from api.channels import OutboxFolder, channels_of
+from api.channels.mail import Mail
+from api.channels.outbox import OutboxFolder
 from api.settings import Settings
 from api.wiring import running
 from api.worker import Worker
@@ -27,10 +28,10 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 class Outbox(OutboxFolder):
-    def hand_over(self, notice):
+    def send(self, id_, message):
         if moment == "before the channel accepts":
             die()
-        reference = super().hand_over(notice)
+        reference = super().send(id_, message)
         if moment == "after the channel accepted":
             die()
         return reference
@@ -39,7 +40,7 @@ settings = Settings(database_url=url, outbox=Path(outbox))
 with running(settings, FixedClock(int(now))) as app:
     if moment == "before the commit":
         jobs.Turn.ended = die
-    Worker(app, [Outbox(settings.outbox, settings.sender)]).run_due()
+    Worker(app, [Mail(Outbox(settings.outbox), settings.sender)]).run_due()
 """
 
 

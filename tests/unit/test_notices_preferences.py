@@ -91,8 +91,8 @@ ALL_MUTED = Preferences(muted=frozenset((kind, channel) for kind in KINDS for ch
 @pytest.mark.parametrize(
     ("wanted", "kind", "channels", "heard"),
     [
-        (Preferences(), FINAL, ["outbox", "push:1"], ["outbox", "push:1"]),
-        (Preferences(muted=frozenset({(FINAL, "email")})), FINAL, ["outbox", "push:1"], ["push:1"]),
+        (Preferences(), FINAL, ["email", "push:1"], ["email", "push:1"]),
+        (Preferences(muted=frozenset({(FINAL, "email")})), FINAL, ["email", "push:1"], ["push:1"]),
         (Preferences(muted=frozenset({(FINAL, "email")})), FINAL, ["email"], []),
         (Preferences(muted=frozenset({(FINAL, "push")})), FINAL, ["push:1", "push:2"], []),
         (Preferences(muted=frozenset({(FINAL, "push")})), ALMOST_FULL, ["push:1"], ["push:1"]),

@@ -1,5 +1,7 @@
 """Owners told: where they want to be reached, when not, on which devices they signed in, and how often one may try."""
 
+import secrets
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -8,12 +10,33 @@ down_revision = "0002"
 
 CAUSE = "a correction's: the name of what corrected it; none: of nothing with a name"
 DEVICE = "of a browser key: which of the person's devices it was opened on"
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # a private key lies below
+BROWSER_KEYS = (
+    ("last_used_at", sa.BigInteger(), "of a browser key, to within minutes; none: not since it was made"),
+    ("rotated_at", sa.BigInteger(), "of a browser key: since when its secret is this one"),
+    ("previous_hash", sa.Text(), "the secret before: good until the new one was seen, and a moment longer"),
+    ("previous_until", sa.BigInteger(), "…namely until here; none: the new one was not seen yet"),
+)
 
 
 def upgrade() -> None:
     op.add_column("notices", sa.Column("cause", sa.Text(), nullable=True, comment=CAUSE))
     op.create_index("ix_notices_cause", "notices", ["site_id", "cause"])
     op.add_column("access_keys", sa.Column("device_id", sa.Text(), nullable=True, comment=DEVICE))
+    for name, kind, comment in BROWSER_KEYS:
+        op.add_column("access_keys", sa.Column(name, kind, comment=comment))
+    op.create_index("ix_access_keys_owner", "access_keys", ["owner_id"])
+    op.create_index("ix_access_keys_previous", "access_keys", ["previous_hash"])
+    op.create_index("ix_owners_email", "owners", [sa.text("lower(email)")])
+    secret = sa.text("INSERT INTO deployment (key, value) VALUES ('sign_in_secret', :secret)")
+    op.execute(secret.bindparams(secret=secrets.token_hex(32)))
+    vapid = sa.text("INSERT INTO deployment (key, value) VALUES ('vapid_key', :key)")
+    op.execute(vapid.bindparams(key=f"{secrets.randbelow(P256_ORDER - 1) + 1:064x}"))
+    # The folder of `.eml` files is e-mail, where no server is configured.
+    op.execute("UPDATE deliveries SET channel = 'email' WHERE channel = 'outbox'")
+    op.execute(
+        """UPDATE jobs SET body = replace(body, '"channel":"outbox"', '"channel":"email"') WHERE kind = 'hand_over'"""
+    )
     op.create_table(
         "contacts",
         sa.Column("owner_id", sa.Text(), sa.ForeignKey("owners.id", name="fk_contacts_owner_id_owners")),
@@ -88,6 +111,15 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("rate_limits", "devices", "mutes", "preferences", "channel_health", "contacts"):
         op.drop_table(table)
-    op.drop_column("access_keys", "device_id")
+    op.execute("DELETE FROM deployment WHERE key IN ('sign_in_secret', 'vapid_key')")
+    op.execute("UPDATE deliveries SET channel = 'outbox' WHERE channel = 'email'")
+    op.execute(
+        """UPDATE jobs SET body = replace(body, '"channel":"email"', '"channel":"outbox"') WHERE kind = 'hand_over'"""
+    )
+    op.drop_index("ix_owners_email", table_name="owners")
+    op.drop_index("ix_access_keys_previous", table_name="access_keys")
+    op.drop_index("ix_access_keys_owner", table_name="access_keys")
+    for name in ("previous_until", "previous_hash", "rotated_at", "last_used_at", "device_id"):
+        op.drop_column("access_keys", name)
     op.drop_index("ix_notices_cause", table_name="notices")
     op.drop_column("notices", "cause")
