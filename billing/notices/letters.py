@@ -87,7 +87,7 @@ def final(texts: Texts, place: Place, ending: Ending, link: str | None) -> Lette
     if ending.held:
         lines.append(texts.say("final.held"))
     # The last sentence of the explanation is the result, which stands above.
-    counted = explain(report, place.zone, texts.locale)[:-1]
+    counted = explain(report, place.zone, texts.language)[:-1]
     return _letter(texts, subject, [*lines, place.said(texts), "", texts.say("final.how"), *counted], link)
 
 

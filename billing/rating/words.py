@@ -1,49 +1,38 @@
 """A FeeReport in plain sentences: what happened, what was not counted, the arithmetic, what is to pay.
 
-Reads a report and nothing else: whoever has the stored report can explain the bill.
+Reads a report and nothing else: whoever has the stored report can explain the bill. The sentences are in `texts`; here
+is which of them are said, and in what order.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date
-
-from billing.money import format_money
 from billing.rating.report import FeeReport, PriceLine
 from billing.tariffs import NO_FEE_HOURS
+from billing.texts import DEFAULT_LANGUAGE, texts
 from sessions.grace import EXCUSED, GRACE, IDLE, GraceMode
 from sessions.machine import Span
 
-_NOT_BILLABLE = {
-    "no_plug_in": "The station never reported that a car was plugged in.",
-    "no_completion": "The station reported no completed charge.",
-    "complete_after_unplug": "The charge was reported complete only after the car had left.",
-}
+_NOT_BILLABLE = ("no_plug_in", "no_completion", "complete_after_unplug")
 
 
-def explain(report: FeeReport, zone: ZoneInfo, locale: str = "en_US") -> list[str]:
-    """The report in sentences, with times of `zone` and money as `locale` writes it."""
-    return list(_Words(report, zone, locale).sentences())
+def explain(report: FeeReport, zone: ZoneInfo, language: str = DEFAULT_LANGUAGE) -> list[str]:
+    """The report in sentences of a language, with times of `zone`."""
+    return list(_Words(report, zone, language).sentences())
 
 
 def duration(seconds: int) -> str:
     """`5 minutes`, `1 hour 1 second`: every part that is not zero."""
-    parts = ((seconds // 3600, "hour"), (seconds // 60 % 60, "minute"), (seconds % 60, "second"))
-    return " ".join(_count(number, unit) for number, unit in parts if number) or "0 seconds"
-
-
-def _count(number: int, unit: str) -> str:
-    return f"{number:,} {unit}" if number == 1 else f"{number:,} {unit}s"
+    return texts(DEFAULT_LANGUAGE).length(seconds)
 
 
 class _Words:
     """The sentences about one report."""
 
-    def __init__(self, report: FeeReport, zone: ZoneInfo, locale: str) -> None:
+    def __init__(self, report: FeeReport, zone: ZoneInfo, language: str) -> None:
         self.report = report
         self.zone = zone
-        self.locale = locale
+        self.texts = texts(language)
         self.counted = [span for stay in report.stays for span in stay.spans]
 
     def sentences(self) -> Iterator[str]:
@@ -58,104 +47,107 @@ class _Words:
     def _what_happened(self) -> Iterator[str]:
         report = self.report
         if report.plugged_in_at is not None:
-            yield f"Plugged in on {self._day(report.plugged_in_at)} at {self._time(report.plugged_in_at)}."
+            yield self._say("plugged_in", day=self._day(report.plugged_in_at), time=self._time(report.plugged_in_at))
         if report.not_billable:
-            yield _NOT_BILLABLE.get(report.not_billable, "This session cannot be billed.")
+            yield self._say(report.not_billable if report.not_billable in _NOT_BILLABLE else "not_billable")
         if self.counted:
-            yield f"The charge was complete at {self._time(self.counted[0].start)}."
+            yield self._say("complete", time=self._time(self.counted[0].start))
         if report.ended_at is not None:
-            yield f"Unplugged at {self._time(report.ended_at)}."
+            yield self._say("unplugged", time=self._time(report.ended_at))
         elif report.until is not None:
-            yield f"No unplug is known. We counted until {self._time(report.until)}."
+            yield self._say("no_unplug", time=self._time(report.until))
 
     def _what_was_not_counted(self) -> Iterator[str]:
         for span in self.counted:
             if span.label.startswith(EXCUSED):
-                yield f"{self._why(span)} We did not count that time."
+                yield self._why(span)
 
     def _why(self, span: Span) -> str:
         why = span.label.removeprefix(EXCUSED)
         kind, _, detail = why.partition(" ")
-        when = f"from {self._time(span.start)} to {self._time(span.end)}"
         if kind == "fault":
-            return f"The charger had a fault {when} ({detail.replace('+', ', ')})."
+            return self._say("fault", **self._from_to(span), why=detail.replace("+", ", "))
         if kind == "operator":
-            return f"The operator excused the time {when} ({detail})."
-        if why == NO_FEE_HOURS:
-            return f"There is no fee {when}."
-        return f"No notice had reached you {when}."
+            return self._say("operator", **self._from_to(span), why=detail)
+        return self._say("no_fee_hours" if why == NO_FEE_HOURS else "no_notice", **self._from_to(span))
 
     # -- grace and price --------------------------------------------------------------------------------
 
     def _grace(self) -> Iterator[str]:
         report = self.report
         if report.without_exclusions:
-            yield "Leaving out excused time would have made the bill higher, so all time was counted."
+            yield self._say("without_exclusions")
         for number, stay in enumerate(report.stays):
             free = [span for span in stay.spans if span.label == GRACE]
             if free:
-                which = "A new grace period" if number else "Your grace period"
-                ran = f"from {self._time(free[0].start)} to {self._time(free[-1].end)}"
-                yield f"{which} ran {ran}: {duration(stay.free_s)} free."
+                ran = self._from_to(Span(free[0].start, free[-1].end, GRACE))
+                yield self._say("grace_again" if number else "grace", **ran, length=self.texts.length(stay.free_s))
             elif stay.billed_s and report.grace.mode is GraceMode.WAIVE:
-                limit = duration(report.grace.grace_s)
-                yield f"The car stayed longer than the {limit} of grace, so the time counts from its start."
+                yield self._say("beyond_grace", length=self.texts.length(report.grace.grace_s))
 
     def _arithmetic(self) -> Iterator[str]:
         report = self.report
         for span in self.counted:
             if span.label == IDLE:
-                ran = f"from {self._time(span.start)} to {self._time(span.end)}"
-                yield f"The idle fee ran {ran}: {duration(span.end - span.start)}."
+                yield self._say("idle", **self._from_to(span), length=self.texts.length(span.end - span.start))
         for line in report.lines:
             yield self._line(line)
         if report.fragment_s:
-            verb = "was" if report.fragment_s == 1 else "were"
-            yield f"{_count(report.fragment_s, 'second')} {verb} left over and cost nothing."
+            left_over = "left_over_one" if report.fragment_s == 1 else "left_over_many"
+            yield self._say(left_over, seconds=self.texts.count(report.fragment_s, "second"))
         if len(report.lines) > 1:
-            yield f"Together that makes {self._money(report.subtotal_minor)}."
+            yield self._say("together", amount=self._money(report.subtotal_minor))
         if report.capped_minor and report.cap_minor is not None:
-            cap, off = self._money(report.cap_minor), self._money(report.capped_minor)
-            yield f"A session never costs more than {cap}, so {off} is left out."
+            yield self._say("cap", cap=self._money(report.cap_minor), off=self._money(report.capped_minor))
         if report.tax_minor:
-            verb = "is in that price" if report.tax_included else "is added"
-            yield f"Tax ({report.tax_code}) of {self._money(report.tax_minor)} {verb}."
+            tax = "tax_included" if report.tax_included else "tax_added"
+            yield self._say(tax, code=report.tax_code or "", amount=self._money(report.tax_minor))
 
     def _line(self, line: PriceLine) -> str:
         report = self.report
         begun = report.billed_s % 60 and not report.fragment_s and line is report.lines[-1]
-        minutes = _count(line.pieces, "minute") + (", the last one begun," if begun else "")
-        verb = "makes" if line.pieces == 1 else "make"
-        return f"{minutes} at {self._money(line.rate_minor)} {verb} {self._money(line.amount_minor)}."
+        sentence = ("line_one" if line.pieces == 1 else "line_many") + ("_begun" if begun else "")
+        return self._say(
+            sentence,
+            minutes=self.texts.count(line.pieces, "minute"),
+            rate=self._money(line.rate_minor),
+            amount=self._money(line.amount_minor),
+        )
 
     def _what_is_to_pay(self) -> str:
         report = self.report
-        so_far = report.ended_at is None and report.not_billable != "no_plug_in"
+        running = report.ended_at is None and report.not_billable != "no_plug_in"
+        so_far = "_so_far" if running else ""
         if not report.fee_minor:
-            in_time = any(stay.free_s for stay in report.stays) and not report.billed_s and not so_far
-            return ("You left in time. " if in_time else "") + f"Nothing to pay{' so far' if so_far else ''}."
+            in_time = any(stay.free_s for stay in report.stays) and not report.billed_s and not running
+            return self._say("in_time" if in_time else f"nothing{so_far}")
         after_grace = report.grace.mode is GraceMode.DEDUCT and report.grace.grace_s
-        billed = f"{duration(report.billed_s)} {'after the grace period' if after_grace else 'of idle time'}"
-        return f"You pay {self._money(report.fee_minor)}{' so far' if so_far else ''} for {billed}."
+        sentence = f"{'pay' if after_grace else 'pay_idle'}{so_far}"
+        return self._say(sentence, amount=self._money(report.fee_minor), length=self.texts.length(report.billed_s))
 
-    # -- figures ----------------------------------------------------------------------------------------
+    # -- words and figures ------------------------------------------------------------------------------
+
+    def _say(self, sentence: str, **words: str) -> str:
+        return self.texts.say(f"bill.{sentence}", **words)
 
     def _money(self, amount_minor: int) -> str:
-        return format_money(amount_minor, self.report.currency, self.locale)
+        return self.texts.money(amount_minor, self.report.currency)
 
-    def _local(self, at: int) -> datetime:
-        return datetime.fromtimestamp(at + self.report.offset_s, UTC).astimezone(self.zone)
+    def _from_to(self, span: Span) -> dict[str, str]:
+        return {"start": self._time(span.start), "end": self._time(span.end)}
 
     def _day(self, at: int) -> str:
-        return format_date(self._local(at).date(), "medium", self.locale)
+        return self.texts.day(at + self.report.offset_s, self.zone)
 
     def _time(self, at: int) -> str:
         """The time of day; with seconds, day and zone only where the reader would go wrong without."""
-        local, first = self._local(at), self._local(self._begin)
+        local, first = (self.texts.local(moment + self.report.offset_s, self.zone) for moment in (at, self._begin))
         text = f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
         if local.utcoffset() != first.utcoffset():
             text += f" {local:%Z}"
-        return text if local.date() == first.date() else f"{text} on {self._day(at)}"
+        if local.date() == first.date():
+            return self._say("clock", time=text)
+        return self._say("time_and_day", time=text, day=self._day(at))
 
     @property
     def _begin(self) -> int:

@@ -1,6 +1,6 @@
-"""The words of notices: a file a language, for translators, and how a language writes money, times and lengths.
+"""The words that owners read: a file a language, for translators, and how a language writes money, times and lengths.
 
-What is said when is decided in `letters`; here is only how.
+What is said when is decided where it is said (`notices.letters`, `rating.words`); here is only how.
 """
 
 import tomllib
@@ -22,7 +22,8 @@ DEFAULT_LANGUAGE = "en"
 class Texts:
     """One language. `say` fills in a sentence; a sentence or a word that is missing is an error, never a gap."""
 
-    def __init__(self, read: Mapping[str, Any]) -> None:
+    def __init__(self, language: str, read: Mapping[str, Any]) -> None:
+        self.language = language
         self.locale: str = read["locale"]
         self._clock: str = read["clock"]
         self._day: str = read["day"]
@@ -41,30 +42,36 @@ class Texts:
         return self._sentences[name].format_map(words)
 
     def reason(self, reason: str) -> str:
-        """A reason of ours in this language; one that a person wrote is left in their words."""
-        return self._sentences.get(f"reason.{reason.replace(' ', '_')}", reason)
+        """Why a fee changed, in this language; what a person wrote after our `waived: ` is left in their words."""
+        ours, _, words = reason.partition(": ")
+        name = "re-rated" if ours.startswith("re-rated to ") else ours.replace(" ", "_")
+        sentence = self._sentences.get(f"reason.{name}")
+        return reason if sentence is None else sentence.format_map({"words": words})
 
     def money(self, amount_minor: int, currency: str) -> str:
         return format_money(amount_minor, currency, self.locale)
 
     def clock(self, at: int, zone: ZoneInfo, told_at: int) -> str:
         """`14:07`: the minute that has begun, so that no deadline is told too late; another day is named."""
-        local = _local(at, zone)
+        local = self.local(at, zone)
         time = str(format_time(local, self._clock, locale=self.locale))
-        return time if local.date() == _local(told_at, zone).date() else f"{time}, {self.day(at, zone)}"
+        return time if local.date() == self.local(told_at, zone).date() else f"{time}, {self.day(at, zone)}"
+
+    @staticmethod
+    def local(at: int, zone: ZoneInfo) -> datetime:
+        return datetime.fromtimestamp(at, UTC).astimezone(zone)
 
     def day(self, at: int, zone: ZoneInfo) -> str:
-        return str(format_date(_local(at, zone).date(), self._day, self.locale))
+        return str(format_date(self.local(at, zone).date(), self._day, self.locale))
 
     def length(self, seconds: int) -> str:
         """`5 minutes`, `1 hour 30 seconds`: every part that is not zero."""
         parts = ((seconds // 3600, "hour"), (seconds // 60 % 60, "minute"), (seconds % 60, "second"))
-        said = [format_unit(n, f"duration-{unit}", "long", locale=self.locale) for n, unit in parts if n]
-        return " ".join(said) or format_unit(0, "duration-second", "long", locale=self.locale)
+        return " ".join(self.count(number, unit) for number, unit in parts if number) or self.count(0, "second")
 
-
-def _local(at: int, zone: ZoneInfo) -> datetime:
-    return datetime.fromtimestamp(at, UTC).astimezone(zone)
+    def count(self, number: int, unit: str) -> str:
+        """`1 minute`, `5 minutes`."""
+        return format_unit(number, f"duration-{unit}", "long", locale=self.locale)
 
 
 @cache
@@ -77,6 +84,7 @@ def languages() -> tuple[str, ...]:
 
 @cache
 def texts(language: str) -> Texts:
-    """The texts of a language, or English where nobody translated them."""
-    known = language if language in languages() else DEFAULT_LANGUAGE
-    return Texts(tomllib.loads((files(__name__) / f"{known}.toml").read_text(encoding="utf-8")))
+    """The texts of a language (`de-AT` is German), or English where nobody translated them."""
+    spoken = language.partition("-")[0]
+    known = spoken if spoken in languages() else DEFAULT_LANGUAGE
+    return Texts(known, tomllib.loads((files(__name__) / f"{known}.toml").read_text(encoding="utf-8")))

@@ -59,9 +59,9 @@ def test_a_running_session_says_so_far() -> None:
 
 def test_times_and_money_are_those_of_the_reader() -> None:
     report = rate(TIMELINE, preset("standard"), Context(ANGELES))
-    german = explain(report, ZoneInfo("Europe/Berlin"), "de_DE")
-    assert german[0] == "Plugged in on 01.05.2024 at 21:00."
-    assert german[-2] == "5 minutes at 0,40\xa0$ make 2,00\xa0$."
+    german = explain(report, ZoneInfo("Europe/Berlin"), "de")
+    assert german[0] == "Eingesteckt am 01.05.2024 um 21:00 Uhr."
+    assert german[-2] == "5 Minuten zu je 0,40\xa0$: 2,00\xa0$."
 
 
 def test_a_reason_that_is_new_to_us_is_said_plainly() -> None:
