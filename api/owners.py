@@ -33,7 +33,8 @@ from billing.notices.store import Notice, inbox, mark_read
 router = APIRouter(prefix="/v1/me", tags=["me"])
 
 
-def _me(principal: Principal) -> str:
+def me(principal: Principal) -> str:
+    """The owner whose key it is."""
     if principal.owner_id is None:
         raise TypeError("an owner's key names its owner")
     return principal.owner_id
@@ -43,7 +44,7 @@ def _me(principal: Principal) -> str:
 def show_me(idlefee: Engine, principal: Owner) -> Account:
     """Your account: tokens, vehicles, what you owe."""
     with idlefee.reading() as connection:
-        return account_of(connection, _me(principal))
+        return account_of(connection, me(principal))
 
 
 @router.get("/sessions", responses=READS)
@@ -57,7 +58,7 @@ def list_my_sessions(
     limit: Limit = 50,
 ) -> Page[SessionRow]:
     """Your sessions, newest first; those that run with what they would cost if you left now."""
-    wanted = Wanted(owner_id=_me(principal), where=state, since=since, until=until)
+    wanted = Wanted(owner_id=me(principal), where=state, since=since, until=until)
     with idlefee.reading() as connection:
         return session_page(connection, wanted, cursor, limit, idlefee.clock.now())
 
@@ -67,7 +68,7 @@ def show_my_session(idlefee: Engine, principal: Owner, station: PathId, session:
     """One of your sessions: what happened, what was not counted, the arithmetic."""
     with idlefee.reading() as connection:
         seen = owners_detail(connection, known_session(connection, station, session), idlefee.clock.now())
-    if seen.owner != _me(principal):
+    if seen.owner != me(principal):
         raise not_found("such session")
     return seen
 
@@ -76,33 +77,33 @@ def show_my_session(idlefee: Engine, principal: Owner, station: PathId, session:
 def show_my_balance(idlefee: Engine, principal: Owner) -> list[Balance]:
     """What you owe, by seller and currency."""
     with idlefee.reading() as connection:
-        return balances(connection, _me(principal))
+        return balances(connection, me(principal))
 
 
 @router.get("/vehicles", responses=READS)
 def list_my_vehicles(idlefee: Engine, principal: Owner) -> list[VehicleRow]:
     """Your cars."""
     with idlefee.reading() as connection:
-        return [vehicle_row(vehicle) for vehicle in owners.vehicles_of(connection, _me(principal))]
+        return [vehicle_row(vehicle) for vehicle in owners.vehicles_of(connection, me(principal))]
 
 
 @router.post("/vehicles", status_code=201, responses=WRITES)
 def add_my_vehicle(idlefee: Engine, principal: Owner, new: NewVehicle) -> VehicleRow:
     """Add a car of yours."""
-    return new_vehicle(idlefee, _me(principal), new)
+    return new_vehicle(idlefee, me(principal), new)
 
 
 @router.delete("/vehicles/{vehicle_id}", status_code=204, responses=WRITES)
 def remove_my_vehicle(idlefee: Engine, principal: Owner, vehicle_id: PathId) -> None:
     """You have this car no longer."""
-    drop_vehicle(idlefee, _me(principal), vehicle_id)
+    drop_vehicle(idlefee, me(principal), vehicle_id)
 
 
 @router.get("/tokens", responses=READS)
 def list_my_tokens(idlefee: Engine, principal: Owner) -> list[TokenRow]:
     """The tokens that stand, or stood, for you."""
     with idlefee.reading() as connection:
-        return [token_row(held) for held in owners.tokens_of(connection, _me(principal))]
+        return [token_row(held) for held in owners.tokens_of(connection, me(principal))]
 
 
 class NoticeRow(BaseModel):
@@ -123,7 +124,7 @@ def list_my_notices(idlefee: Engine, principal: Owner, cursor: Cursor = None, li
     place = place_of(cursor, (int, str))
     before = None if place is None else (int(place[0]), str(place[1]))
     with idlefee.reading() as connection:
-        found = inbox(connection, _me(principal), limit + 1, before)
+        found = inbox(connection, me(principal), limit + 1, before)
     return page_of(found, limit, lambda notice: (notice.created_at, notice.id), _notice_row)
 
 
@@ -131,7 +132,7 @@ def list_my_notices(idlefee: Engine, principal: Owner, cursor: Cursor = None, li
 def read_notice(idlefee: Engine, principal: Owner, notice_id: PathId) -> None:
     """You have seen it; the first time counts."""
     with idlefee.writing() as connection:
-        if not mark_read(connection, _me(principal), notice_id, idlefee.clock.now()):
+        if not mark_read(connection, me(principal), notice_id, idlefee.clock.now()):
             raise not_found("such notice")
 
 

@@ -10,7 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -27,32 +27,36 @@ log = structlog.get_logger()
 
 LOOK_EVERY_S = 0.2  # how long a worker with nothing to do waits before it looks again
 OUTAGE_S = 2  # …and one whose database is gone
+OUTSIDE_AT_ONCE = 4  # steps that wait for somebody else's server have threads of their own: a slow one delays no other
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How a kind of job is done: by whom, how many share a transaction, how many such turns before others have one."""
+    """How a kind of job is done: by whom, how many share a transaction, how many such turns before others have one, and
+    whether it may wait for a server that is not ours.
+    """
 
     handler: Callable[[Lease], None]
     at_once: int
     turns: int = 1
+    outside: bool = False
 
 
 def steps_over(channels: Sequence[Channel], link: str | None, post: Letters) -> dict[str, Step]:
     """Every kind of job and its step, those that people wait for first."""
     notices = Notices(channels, link)
     return {
-        letters.SIGN_IN_LINK: Step(post.sign_in_link, at_once=1, turns=20),
-        letters.CONFIRM_ADDRESS: Step(post.confirm_address, at_once=1, turns=20),
+        letters.SIGN_IN_LINK: Step(post.sign_in_link, at_once=1, turns=20, outside=True),
+        letters.CONFIRM_ADDRESS: Step(post.confirm_address, at_once=1, turns=20, outside=True),
         "charge_complete": Step(notices.charge_complete, at_once=200),
-        "hand_over": Step(notices.hand_over, at_once=1, turns=50),
+        "hand_over": Step(notices.hand_over, at_once=1, turns=20, outside=True),
         "final": Step(notices.final, at_once=100),
         "correction": Step(notices.correction, at_once=100),
         "time_out": Step(timers.time_out, at_once=300),
         "finalise": Step(timers.finalise, at_once=300),
         decisions.LOOK_AGAIN: Step(timers.token_given, at_once=1, turns=50),
         orders.STEP: Step(orders.take_over, at_once=1),
-        letters.ACCOUNT_LETTER: Step(post.account_letter, at_once=1, turns=20),
+        letters.ACCOUNT_LETTER: Step(post.account_letter, at_once=1, turns=20, outside=True),
         sweeping.STEP: Step(sweeping.sweep, at_once=1),
     }
 
@@ -83,59 +87,73 @@ class Worker:
     def run(self) -> None:
         """Work until `stop` is called, from another thread or a signal's handler."""
         log.info("worker started", worker=self.name)
+        inside = [kind for kind, step in self._steps.items() if not step.outside]
+        outside = [kind for kind, step in self._steps.items() if step.outside]
+        lanes = [
+            threading.Thread(target=self._work, args=(f"{self.name}/{n}", outside), name=f"worker/{n}", daemon=True)
+            for n in range(1, OUTSIDE_AT_ONCE + 1)
+        ]
+        for lane in lanes:
+            lane.start()
+        self._work(self.name, inside)
+        for lane in lanes:
+            lane.join()
+        log.info("worker stopped", worker=self.name)
+
+    def _work(self, name: str, kinds: Sequence[str]) -> None:
         while not self._stopping.is_set():
             try:
-                idle_s = 0.0 if self._round() else LOOK_EVERY_S
+                idle_s = 0.0 if self._round(name, kinds) else LOOK_EVERY_S
             except Exception as error:  # the thread lives on: what is due stays due
                 log.warning("worker waits", error=str(error), exc_info=None if is_outage(error) else error)
                 idle_s = OUTAGE_S
             self._stopping.wait(idle_s)
-        log.info("worker stopped", worker=self.name)
 
     def run_due(self) -> int:
         """Do everything that is due at this moment, and what that makes due; answers how many steps that were."""
         done = 0
-        while (count := self._round()) and not self._stopping.is_set():
+        while (count := self._round(self.name, list(self._steps))) and not self._stopping.is_set():
             done += count
         return done
 
-    def _round(self) -> int:
+    def _round(self, name: str, kinds: Sequence[str]) -> int:
         """A few turns for each kind that has something due; answers how many steps were taken on."""
         with self._app.reading() as connection:
-            kinds = jobs.ready(connection, list(self._steps), self._app.clock.now())
-        return sum(self._turns(kind, self._steps[kind]) for kind in kinds)
+            due = jobs.ready(connection, kinds, self._app.clock.now())
+        return sum(self._turns(name, kind, self._steps[kind]) for kind in due)
 
-    def _turns(self, kind: str, step: Step) -> int:
+    def _turns(self, name: str, kind: str, step: Step) -> int:
         taken = 0
         for _ in range(step.turns):
             if self._stopping.is_set():
                 break
             with self._app.writing() as connection:
-                leased = jobs.lease(connection, self.name, self._app.clock.now(), step.at_once, kind)
+                leased = jobs.lease(connection, name, self._app.clock.now(), step.at_once, kind)
             if leased:
-                self._do(step, leased)
+                self._do(step, Lease(self._app.engine, self._app.clock, name, leased))
                 taken += len(leased)
             if len(leased) < step.at_once:
                 break
         return taken
 
-    def _do(self, step: Step, leased: Sequence[Job]) -> None:
+    def _do(self, step: Step, lease: Lease) -> None:
         """Together if that works, else one by one, so that a bad one spoils no other."""
         try:
-            step.handler(Lease(self._app.engine, self._app.clock, self.name, leased))
+            step.handler(lease)
         except Exception as error:  # noqa: BLE001 - whatever it was, the step is tried again and then parked
-            if len(leased) == 1:
-                self._failed(leased[0], error)
+            first, *others = lease.jobs
+            if not others:
+                self._failed(lease.worker, first, error)
                 return
-            log.warning("shared step failed, each runs alone", kind=leased[0].kind, jobs=len(leased), error=str(error))
-            for job in leased:
-                self._do(step, [job])
+            log.warning("shared step failed, each runs alone", kind=first.kind, jobs=len(lease.jobs), error=str(error))
+            for job in lease.jobs:
+                self._do(step, replace(lease, jobs=[job]))
 
-    def _failed(self, job: Job, error: Exception) -> None:
+    def _failed(self, name: str, job: Job, error: Exception) -> None:
         reason = f"{type(error).__name__}: {error}"
         with self._app.writing() as connection:
             now, hopeless = self._app.clock.now(), isinstance(error, Hopeless)
-            parked = jobs.fail(connection, self.name, job, reason, now, hopeless=hopeless)
+            parked = jobs.fail(connection, name, job, reason, now, hopeless=hopeless)
         if parked:
             log.error("step parked until a person looks", job=job.key, error=reason, exc_info=error)
         else:

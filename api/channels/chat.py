@@ -59,4 +59,4 @@ class Chat:
             raise Down(why)
         if not taken:
             raise RuntimeError(why)  # the service's trouble or this message's: Apprise does not say
-        return contact.details["service"]
+        return str(contact.details["service"])

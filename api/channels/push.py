@@ -27,7 +27,7 @@ LONGEST_BODY = 1000  # characters: an encrypted message has at most 4096 bytes
 def vapid_key(connection: Connection) -> str:
     """Our private key, as hexadecimal digits."""
     key = select(deployment.c.value).where(deployment.c.key == "vapid_key")
-    return connection.execute(key).scalar_one()
+    return str(connection.execute(key).scalar_one())
 
 
 def public_key(private: str) -> str:

@@ -98,13 +98,25 @@ class Reach:
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection to the first address that takes one."""
         failed: OSError = OSError("the name has no address")
-        tls = {} if tls_name is None else {"ssl": self._tls, "server_hostname": tls_name}
+        tls = None if tls_name is None else self._tls
         for address in addresses:
             try:
-                return await asyncio.open_connection(address, port, **tls)
+                return await asyncio.open_connection(address, port, ssl=tls, server_hostname=tls_name)
             except OSError as error:
                 failed = error
         raise failed
+
+
+def refused_at_once(url: str, networks: str | None) -> str | None:
+    """What can be said against an address without asking anybody; it is judged again whenever it is used."""
+    parts, known = urlsplit(url), networks_of(networks)
+    if parts.scheme != "https" and not known:
+        return "must begin with https://"
+    try:
+        address = ip_address(parts.hostname or "")
+    except ValueError:
+        return None  # a name
+    return None if judged(address, known) else "must lead to a public address"
 
 
 def networks_of(setting: str | None) -> tuple[Network, ...]:
