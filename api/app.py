@@ -6,12 +6,15 @@ from fastapi import FastAPI
 
 from api import (
     accounts,
+    contacts,
     finance,
     health,
+    me_address,
     operators,
     owners,
     preferences,
     problems,
+    receipts,
     sites,
     stations,
     support,
@@ -29,13 +32,28 @@ Send the events late, twice or shuffled: the bill is the same. Times are RFC 333
 minor units. Errors are RFC 9457 problem documents with a stable `code`."""
 
 
-ROUTERS = (health, stations, support, accounts, owners, preferences, operators, sites, tariffs, finance)
+ROUTERS = (
+    health,
+    stations,
+    support,
+    accounts,
+    owners,
+    me_address,
+    preferences,
+    contacts,
+    operators,
+    sites,
+    tariffs,
+    receipts,
+    finance,
+)
 
 
 def create_app(idlefee: Idlefee) -> Gate:
     """The ASGI application of a running engine: the gate, the upload door, and behind it all others."""
     doors = uploads.Uploads(behind_the_gate(idlefee), idlefee)
-    return Gate(doors, idlefee.settings.largest_upload_bytes)
+    settings = idlefee.settings
+    return Gate(doors, settings.largest_upload_bytes, https=settings.home.startswith("https:"))
 
 
 def behind_the_gate(idlefee: Idlefee) -> FastAPI:

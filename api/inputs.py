@@ -21,6 +21,9 @@ Id = Annotated[str, StringConstraints(pattern=_ID)]
 
 Text64 = Annotated[str, StringConstraints(max_length=64, pattern=PRINTABLE)]
 Text128 = Annotated[str, StringConstraints(max_length=128, pattern=PRINTABLE)]
+Lines = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]+$")]
+"""Text of several lines."""
+
 Reason = Annotated[
     str,
     StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"),

@@ -40,7 +40,13 @@ class Excuse(Interval):
     site: Id
     station: Annotated[Id | None, Field(description="with `stall`; both left out: the whole site")] = None
     stall: Text64 | None = None
-    reason: Reason
+    reason: Annotated[
+        Reason,
+        Field(
+            description="why: shown to owners and published at `/incidents`, so it names no person",
+            examples=["a delivery lorry blocked the exit"],
+        ),
+    ]
 
 
 class OutOfService(Body):

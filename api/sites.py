@@ -7,8 +7,8 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from api.access.keys import Role, issue
 from api.answers import READS, WRITES
-from api.guard import Engine, Operator, Staff
-from api.inputs import Body, Id, Moment, PathId, Reason, TariffName, Text64, Text128
+from api.guard import Engine, FinanceOrOperator, Operator, Staff
+from api.inputs import Body, Id, Lines, Moment, PathId, Reason, TariffName, Text64, Text128
 from api.paging import Cursor, Limit, Page, page_of, place_of
 from api.problems import not_found
 from billing.assignments import Assignment, VersionRef, assign, assignments_of, latest, tariff_version
@@ -31,6 +31,18 @@ class Seller(Body):
     id: Annotated[Id, Field(examples=["acme"])]
     name: Annotated[Text128, Field(examples=["Acme Charging Ltd"])]
     zone: Annotated[Zone, Field(description="time zone of its books")]
+
+
+class Registration(Body):
+    """What receipts print of a seller, as it stands when they are made. What is left out stays, null takes it back."""
+
+    legal_name: Annotated[Text128 | None, Field(examples=["Acme Charging Limited"])] = None
+    address: Annotated[Lines | None, Field(examples=["1 Quay Street\nLondon"])] = None
+    tax_id: Annotated[Text64 | None, Field(examples=["GB123456789"])] = None
+
+
+class RegisteredSeller(Seller, Registration):
+    """A seller with its registration."""
 
 
 class Site(Body):
@@ -110,6 +122,26 @@ def create_seller(idlefee: Engine, _principal: Operator, seller: Seller) -> Sell
     with idlefee.writing() as connection:
         sites.add_seller(connection, seller.id, seller.name, seller.zone, idlefee.clock.now())
     return seller
+
+
+@router.get("/sellers/{seller_id}", responses=READS)
+def show_seller(idlefee: Engine, _principal: Staff, seller_id: PathId) -> RegisteredSeller:
+    """One seller, with what receipts print of it."""
+    with idlefee.reading() as connection:
+        return _seller(registry.seller(connection, seller_id))
+
+
+@router.patch("/sellers/{seller_id}", responses=WRITES)
+def register_seller(
+    idlefee: Engine, _principal: FinanceOrOperator, seller_id: PathId, told: Registration
+) -> RegisteredSeller:
+    """Write down what receipts print of a seller: legal name, address, tax registration."""
+    with idlefee.writing() as connection:
+        return _seller(registry.set_registration(connection, seller_id, **told.model_dump(exclude_unset=True)))
+
+
+def _seller(one: registry.Seller) -> RegisteredSeller:
+    return RegisteredSeller(**one._asdict())
 
 
 @router.get("/sites", responses=READS)

@@ -24,6 +24,8 @@ class Where(StrEnum):
     IN_REVIEW = "in_review"
     UNCLAIMED = "unclaimed"
     NOT_BILLABLE = "not_billable"
+    WITH_FEE = "with_fee"
+    FREE = "free"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,7 @@ class Wanted:
     site_id: str | None = None
     station_id: str | None = None
     owner_id: str | None = None
+    token_id: str | None = None
     where: Where | None = None
     since: int | None = None
     until: int | None = None
@@ -106,8 +109,10 @@ _WHERE: dict[Where, ColumnElement[bool]] = {
     Where.IN_REVIEW: charges.c.held.is_not(None),
     Where.UNCLAIMED: and_(charges.c.owner_id.is_(None), charges.c.fee_minor > 0),
     Where.NOT_BILLABLE: and_(sessions.c.closed.is_(True), sessions.c.not_billable.is_not(None)),
+    Where.WITH_FEE: and_(sessions.c.closed.is_(True), charges.c.fee_minor > 0),
+    Where.FREE: and_(sessions.c.closed.is_(True), charges.c.fee_minor == 0, charges.c.held.is_(None)),
 }
-_OF_CHARGES = (Where.IN_REVIEW, Where.UNCLAIMED)
+_OF_CHARGES = (Where.IN_REVIEW, Where.UNCLAIMED, Where.WITH_FEE, Where.FREE)
 
 
 def sessions_after(connection: Connection, wanted: Wanted, after: Place | None, most: int) -> list[Listed]:
@@ -163,6 +168,8 @@ def _asked(wanted: Wanted) -> Select[Any]:
         statement = statement.where(sessions.c.site_id == wanted.site_id)
     if wanted.station_id is not None:
         statement = statement.where(sessions.c.station_id == wanted.station_id)
+    if wanted.token_id is not None:
+        statement = statement.where(sessions.c.token_id == wanted.token_id)
     if wanted.owner_id is not None:
         candidate = tuple_(sessions.c.site_id, sessions.c.id).in_(_perhaps_of(wanted.owner_id))
         statement = statement.where(candidate, _owner == wanted.owner_id)
@@ -173,6 +180,13 @@ def _asked(wanted: Wanted) -> Select[Any]:
     if wanted.until is not None:
         statement = statement.where(_begins < wanted.until)
     return statement
+
+
+def sites_of_owner(connection: Connection, owner_id: str) -> list[str]:
+    """Where an owner has sessions."""
+    candidate = tuple_(sessions.c.site_id, sessions.c.id).in_(_perhaps_of(owner_id))
+    statement = select(sessions.c.site_id).outerjoin(charges, _charged).where(candidate, _owner == owner_id)
+    return sorted(connection.execute(statement.distinct()).scalars())
 
 
 def _perhaps_of(owner_id: str) -> Select[Any]:

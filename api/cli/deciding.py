@@ -54,7 +54,9 @@ def _currency(connection: "Connection", key: "SessionKey", now: int) -> str:
 
 @app.command()
 def excuse(
-    reason: Reason,
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why; owners read it, and /incidents publishes it: no names.")
+    ],
     site: Annotated[str | None, typer.Option("--site", help="Every stall of this site.")] = None,
     stall: Annotated[str | None, typer.Option("--stall", help="This stall only, as STATION/STALL.")] = None,
     from_: From = None,

@@ -56,6 +56,31 @@ def add_seller(
         say(f"Seller {id_} added.")
 
 
+@seller.command("register")
+def register_seller(
+    id_: Id,
+    legal_name: Annotated[str | None, typer.Option("--legal-name", help="Its name as registered.")] = None,
+    address: Annotated[str | None, typer.Option("--address", help="Where; commas become lines.")] = None,
+    tax_id: Annotated[str | None, typer.Option("--tax-id", help="Its tax registration.")] = None,
+    database: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write down what receipts print of a seller, and show it. An empty text takes it back."""
+    lines = None if address is None else "\n".join(part.strip() for part in address.split(","))
+    told = {"legal_name": legal_name, "address": lines, "tax_id": tax_id}
+    with opened(database) as idlefee:
+        from sessions.registry import set_registration
+
+        given = {name: text.strip() or None for name, text in told.items() if text is not None}
+        with idlefee.writing() as connection:
+            found = set_registration(connection, id_, **given)
+    if as_json:
+        show_json(found._asdict())
+    else:
+        say("Receipts say:")
+        say("\n".join([found.legal_name or found.name, found.address or "no address", found.tax_id or "no tax id"]))
+
+
 @seller.command("list")
 def list_sellers(database: Database = None, as_json: AsJson = False) -> None:
     """Every seller."""

@@ -7,7 +7,7 @@ from typing import cast
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from api.pages import books, decide, front, me, operations, rendering, reports, sign_in, support
+from api.pages import address, books, decide, front, history, installed, me, operations, public, receipts, rendering, reports, sign_in, support
 from api.pages.errors import error_page
 from api.pages.live import Parts, Subject, Ticker
 from api.pages.loading import Sight
@@ -37,7 +37,7 @@ def install(app: FastAPI, idlefee: Idlefee) -> None:
             return found
 
     app.state.pages = Pages(Ticker(compute, idlefee.clock))
-    for module in (rendering, sign_in, front, reports, me, books, operations, support, decide):
+    for module in (rendering, installed, sign_in, address, front, reports, receipts, public, history, me, books, operations, support, decide):
         app.include_router(module.router)
     _errors_as_pages(app)
 

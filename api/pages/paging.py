@@ -17,11 +17,13 @@ class Page(NamedTuple):
     following: str | None
 
 
-def sessions_page(connection: Connection, wanted: Wanted, cursor: str | None) -> Page:
+def sessions_page(
+    connection: Connection, wanted: Wanted, cursor: str | None, most: int = ROWS_A_PAGE
+) -> Page:
     """The sessions behind the cursor, newest plug-in first."""
     place = place_of(cursor, (int, str, str))
     after = None if place is None else Place._make(place)
-    rows = sessions_after(connection, wanted, after, ROWS_A_PAGE + 1)
-    shown = rows[:ROWS_A_PAGE]
-    following = cursor_at(shown[-1].place) if len(rows) > ROWS_A_PAGE else None
+    rows = sessions_after(connection, wanted, after, most + 1)
+    shown = rows[:most]
+    following = cursor_at(shown[-1].place) if len(rows) > most else None
     return Page([row.key for row in shown], following)

@@ -13,21 +13,17 @@ from markupsafe import Markup
 
 from api.pages import words
 from api.pages.timeline import draw, draw_row, parts
-from api.pages.views import session_path
+from api.pages.views import receipt_path, session_path
 
+# What pages say beyond what every answer does (`api.gate`).
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
-        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        "manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
-    # A page holds somebody's rows: no cache on the way keeps it, and no other site learns its address.
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Opener-Policy": "same-origin",
 }
 STATIC = Path(__file__).parent / "static"
-MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
 
 router = APIRouter(include_in_schema=False)
 
@@ -48,13 +44,19 @@ def asset(name: str) -> str:
     return f"/static/{name}?{_files()[name][1]}"
 
 
+def static_file(name: str) -> tuple[bytes, str]:
+    """A static file's content and media type."""
+    return _files()[name][0], MEDIA_TYPES[Path(name).suffix]
+
+
 @router.get("/static/{name}")
 def static(name: str) -> Response:
     """One of our own style sheets, scripts or pictures."""
     if name not in _files():
         return Response("No such file.", 404, media_type="text/plain")
-    headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
-    return Response(_files()[name][0], headers=headers, media_type=MEDIA_TYPES[Path(name).suffix])
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    content, media_type = static_file(name)
+    return Response(content, headers=headers, media_type=media_type)
 
 
 @cache
@@ -72,6 +74,7 @@ def environment() -> Environment:
         draw=draw,
         draw_row=draw_row,
         parts=parts,
+        receipt_path=receipt_path,
         request_key=lambda: secrets.token_hex(8),
         session_path=session_path,
         words=words,

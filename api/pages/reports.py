@@ -1,4 +1,6 @@
-"""`/sessions/…`: the fee report. The bar, what we counted in sentences, the arithmetic, every event and our verdict."""
+"""`/sessions/…`: the fee report. The outcome, the bar, the arithmetic, what changed it and why, under which terms;
+folded away, every event and our verdict.
+"""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -16,8 +18,11 @@ from api.pages.queries import stalls as queries
 from api.pages.rendering import fragment, page
 from api.pages.views import SessionView
 from api.pages.visitors import SignedIn, Visitor
+from billing.assignments import VersionRef
+from billing.books import Wanted, transfers_after
 from billing.notices import store
 from billing.rating import explain
+from billing.receipts import MOST_POSTINGS, Posting, postings_of, terms_of_session
 from sessions.facts import Fact, Kind, facts_of, site_facts
 from sessions.sites import site
 
@@ -26,7 +31,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 SessionId = Annotated[str, Path(max_length=200)]
 
 
-def _find(connection: Connection, session_id: str, visitor: Visitor, now: int) -> Loaded:
+def find_session(connection: Connection, session_id: str, visitor: Visitor, now: int) -> Loaded:
     """The session, if there is one and the visitor may see it; both failures look alike."""
     keys = queries.session_keys(connection, [session_id])
     if not keys:
@@ -41,7 +46,7 @@ def _find(connection: Connection, session_id: str, visitor: Visitor, now: int) -
 @router.get("/sessions/{session_id:path}")
 def report(request: Request, idlefee: Engine, visitor: SignedIn, session_id: SessionId) -> Response:
     with idlefee.reading() as connection:
-        found = _find(connection, session_id, visitor, request.state.page["now"])
+        found = find_session(connection, session_id, visitor, request.state.page["now"])
         key = found.folded.key
         excuses = site_facts(connection, [key.site_id], [Kind.EXCUSE]).get(key.site_id, [])
         named = facts_of(connection, [key]).get(key, [])
@@ -51,6 +56,8 @@ def report(request: Request, idlefee: Engine, visitor: SignedIn, session_id: Ses
             "deliveries": store.deliveries_of(connection, notices),
             "decisions": [fact for fact in named if fact.kind is not Kind.NOTICE_ACCEPTED],
             "excuses": _overlapping(found, excuses),
+            "postings": _postings(connection, found),
+            "terms": _terms(connection, found),
         }
     bill = found.view.bar.report if found.view else None
     return page(
@@ -63,6 +70,22 @@ def report(request: Request, idlefee: Engine, visitor: SignedIn, session_id: Ses
         sentences=explain(bill, context["site"].tz) if bill else [],
         **context,
     )
+
+
+def _postings(connection: Connection, found: Loaded) -> list[Posting]:
+    """How the fee came to stand where it stands, where that took more than one step."""
+    if found.charge is None:
+        return []
+    wanted = Wanted(site_id=found.folded.key.site_id, session_id=found.folded.key.id)
+    steps = postings_of(found.charge.owner_id, transfers_after(connection, wanted, None, MOST_POSTINGS))
+    return steps if len(steps) > 1 else []
+
+
+def _terms(connection: Connection, found: Loaded) -> VersionRef | None:
+    """The tariff version that held when the car was plugged in, whatever was assigned or ordered since."""
+    if found.view is None:
+        return None
+    return terms_of_session(connection, found.folded.key.site_id, found.view.begins_at)
 
 
 def _overlapping(found: Loaded, excuses: list[Fact]) -> list[Fact]:
@@ -101,7 +124,7 @@ def _parts(view: SessionView | None, subject: Subject, now: int, bars: bool) -> 
 def _subject(request: Request, idlefee: Engine, visitor: SignedIn, session_id: SessionId) -> Subject:
     """Asked before the stream begins, so that a refusal is a page and not a silence."""
     with idlefee.reading() as connection:
-        _find(connection, session_id, visitor, request.state.page["now"])
+        find_session(connection, session_id, visitor, request.state.page["now"])
     return Subject("session", session_id, visitor.owner_id, visitor.is_staff)
 
 

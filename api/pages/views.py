@@ -97,6 +97,11 @@ def session_path(session_id: str) -> str:
     return "/sessions/" + quote(session_id, safe="/:")
 
 
+def receipt_path(session_id: str) -> str:
+    """Where its receipt is."""
+    return "/receipts/" + quote(session_id, safe="/:")
+
+
 def stall_name(station_id: str, stall: str | None) -> str:
     return f"{station_id} · {stall}" if stall else station_id
 

@@ -1,0 +1,5 @@
+"""A session's receipt for people: `printed` (its words, the same on paper and on screen), `pdf` (typeset), `routes`."""
+
+from api.pages.receipts.routes import router
+
+__all__ = ["router"]
