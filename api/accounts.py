@@ -15,6 +15,8 @@ from api.problems import Problem, not_found
 from billing.decisions import token_given
 from billing.ledger import owner_balances
 from billing.owners import (
+    EMAIL_PATTERN,
+    LONGEST_EMAIL,
     HeldToken,
     Owner,
     Vehicle,
@@ -33,7 +35,7 @@ from sessions.events.wire import Stamp
 router = APIRouter(prefix="/v1", tags=["owners"])
 
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$"), Field(examples=["en", "de"])]
-Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$")]
+Email = Annotated[str, StringConstraints(max_length=LONGEST_EMAIL, pattern=EMAIL_PATTERN)]
 
 
 class OwnerRow(BaseModel):

@@ -1,11 +1,12 @@
-"""What no request may carry, whatever its route: refused here, before anything is looked up.
+"""What no request may carry, and what every answer does, whatever its route: refused here before anything is looked up,
+and said here of what no route says more exactly.
 
 A NUL cannot be stored, other control characters break logs, and a body that is packed would have to be unpacked
 before its size is known.
 """
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -17,21 +18,47 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+# Where an answer says nothing else: nobody keeps it, frames it, guesses its type or learns where it was.
+HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    (b"referrer-policy", b"same-origin"),
+    (b"x-content-type-options", b"nosniff"),
+)
+HTTPS_ALONE = (b"strict-transport-security", b"max-age=31536000")
+
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 class Gate:
-    """Lets sound requests of at most `largest_bytes` through to `app`."""
+    """Lets sound requests of at most `largest_bytes` through to `app`. `https`: people reach it by nothing else."""
 
-    def __init__(self, app: App, largest_bytes: int) -> None:
-        self._app, self._largest_bytes = app, largest_bytes
+    def __init__(self, app: App, largest_bytes: int, *, https: bool = False) -> None:
+        self._app, self._largest_bytes, self._https = app, largest_bytes, https
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            https = self._https or scope.get("scheme") == "https"
+            send = _with_headers(send, (*HEADERS, HTTPS_ALONE) if https else HEADERS)
         problem = _fault(scope, self._largest_bytes) if scope["type"] == "http" else None
         if problem is None:
             await self._app(scope, receive, send)
         else:
             await answer(send, problem.status, problem.headers, problem.body(), MEDIA_TYPE)
+
+
+def _with_headers(send: Send, headers: Sequence[tuple[bytes, bytes]]) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            said = {name.lower() for name, _ in message["headers"]}
+            more = [header for header in headers if header[0] not in said]
+            message = {**message, "headers": [*message["headers"], *more]}
+        await send(message)
+
+    return sending
 
 
 def too_large(most: int) -> Problem:

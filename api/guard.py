@@ -7,7 +7,8 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.access.keys import Principal, Role, authenticate
-from api.problems import forbidden, unauthorised
+from api.access.limits import WRONG_KEYS, Limit, client_of
+from api.problems import Problem, forbidden, too_many, unauthorised
 from api.wiring import Idlefee
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="bearer")
@@ -22,15 +23,44 @@ def engine_of(request: Request) -> Idlefee:
 Engine = Annotated[Idlefee, Depends(engine_of)]
 
 
+def refused_key(idlefee: Idlefee, client: str) -> Problem:
+    """The answer to a wrong key; who sends many is told to wait."""
+    wait_s = idlefee.limits.wait_s(WRONG_KEYS, client)
+    return too_many(wait_s) if wait_s else unauthorised()
+
+
+def _client(request: Request) -> str:
+    return client_of(request.client.host if request.client else None)
+
+
+Client = Annotated[str, Depends(_client)]
+"""Whom to count for what is tried without a name."""
+
+
+def allow(idlefee: Idlefee, limit: Limit, who: str) -> None:
+    """Count one try; raises a `Problem` where it is one too many."""
+    if wait_s := idlefee.limits.wait_s(limit, who):
+        raise too_many(wait_s)
+
+
+def limited(limit: Limit) -> Callable[[Idlefee, str], None]:
+    """A route's dependency: so often may one client ask for it."""
+
+    def check(idlefee: Engine, client: Client) -> None:
+        allow(idlefee, limit, client)
+
+    return check
+
+
 def _principal(
-    idlefee: Engine, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    idlefee: Engine, client: Client, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Principal:
     if credentials is None:
         raise unauthorised()
     with idlefee.reading() as connection:
         principal = authenticate(connection, credentials.credentials, idlefee.clock.now())
     if principal is None:
-        raise unauthorised()
+        raise refused_key(idlefee, client)
     return principal
 
 

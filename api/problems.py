@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from billing.assignments import AlreadyAssigned, BackDated, TariffUnknown
 from billing.decisions import AmountTooSmall, EmptyInterval, NothingToDecide, ReasonMissing
+from billing.notices.contacts import BadContact, TooManyContacts
 from billing.notices.preferences import BadPreferences
 from billing.owners import OwnerUnknown, TokenTaken
 from billing.tariffs import TariffFaults, UnknownPreset
@@ -77,6 +78,16 @@ def not_found(what: str) -> Problem:
     return Problem(404, "not_found", f"No {what}", "It does not exist, or this key may not see it.")
 
 
+def too_many(wait_s: int) -> Problem:
+    return Problem(
+        429,
+        "too_many",
+        "Too many tries",
+        f"Try again in {wait_s} seconds.",
+        headers={"Retry-After": str(wait_s)},
+    )
+
+
 def unavailable(reason: str) -> Problem:
     """`reason` is for the log: it may name hosts and users, which are nobody's business outside."""
     log.warning("unavailable", reason=reason)
@@ -98,6 +109,7 @@ _MEANING: dict[type[Exception], tuple[int, str, str]] = {
     ),
     AmountTooSmall: (422, "amount_too_small", "An amount is above zero"),
     BackDated: (422, "back_dated", "A later assignment may not begin before now; the past changes by a re-rate"),
+    BadContact: (422, "bad_contact", "Nobody can be told there"),
     BadName: (422, "bad_name", "This cannot be a name here"),
     EmptyInterval: (422, "empty_interval", "An interval ends after it begins"),
     KeyReused: (409, "key_reused", "The Idempotency-Key was used before with another content"),
@@ -108,6 +120,7 @@ _MEANING: dict[type[Exception], tuple[int, str, str]] = {
     TariffUnknown: (404, "not_found", "No such tariff"),
     TokenTaken: (409, "token_taken", "The token stands for somebody in that time"),
     UnknownPreset: (404, "not_found", "No such preset"),
+    TooManyContacts: (409, "too_many_contacts", "These are as many contacts as one may have"),
     Unknown: (404, "not_found", "It does not exist, or this key may not see it"),
     UnusableUpload: (400, "unusable_upload", "The upload cannot be read"),
 }

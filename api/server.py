@@ -85,6 +85,9 @@ def _serve(
         timeout_graceful_shutdown=5,
         server_header=False,
         date_header=False,
+        # By itself it would believe whatever reaches it from this machine: here only whom somebody named.
+        proxy_headers=idlefee.settings.trusted_proxies is not None,
+        forwarded_allow_ips=idlefee.settings.trusted_proxies or "",
     )
     helper = Worker(idlefee) if worker else None
     if helper is not None:

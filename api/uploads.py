@@ -12,7 +12,9 @@ from urllib.parse import parse_qs
 import structlog
 
 from api.access.keys import Principal, Remembered, Role, authenticate
+from api.access.limits import client_of
 from api.gate import App, Receive, Scope, Send, answer, too_large
+from api.guard import refused_key
 from api.problems import MEDIA_TYPE, Problem, forbidden, problem_of, unauthorised, unsupported
 from api.wiring import Idlefee
 from sessions.events import EventFault, SessionEvent, json_schema, parse_batch
@@ -48,7 +50,7 @@ class Uploads:
 
     async def _answer(self, scope: Scope, receive: Receive) -> bytes:
         headers = dict(scope["headers"])
-        principal = await self._principal(headers)
+        principal = await self._principal(headers, client_of((scope.get("client") or (None,))[0]))
         _refuse_other_types(headers.get(b"content-type", b""))
         raw = await _body(receive, self._idlefee.settings.largest_upload_bytes)
         items = parse_batch(raw)
@@ -63,13 +65,13 @@ class Uploads:
             results = await asyncio.wrap_future(self._idlefee.intake.submit(upload))
         return _results(items, results)
 
-    async def _principal(self, headers: dict[bytes, bytes]) -> Principal:
+    async def _principal(self, headers: dict[bytes, bytes], client: str) -> Principal:
         scheme, _, key = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or not key:
             raise unauthorised()
         principal = self._keys.recall(key) or await asyncio.to_thread(self._keys.look_up, key)
         if principal is None:
-            raise unauthorised()
+            raise await asyncio.to_thread(refused_key, self._idlefee, client)
         if principal.role not in SPEAKERS:
             raise forbidden("Station events are posted with a station's key, or an operator's.")
         return principal

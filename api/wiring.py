@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
-import api.access.tables  # noqa: F401 - its tables belong to the one schema
+from api.access.limits import Limits
+from api.access.secret import Secret
 from api.settings import Settings
 from billing.assignments import install_presets
 from billing.engine import on_changes
@@ -25,6 +26,8 @@ class Idlefee:
     clock: Clock
     intake: Intake
     names: TokenNames
+    secret: Secret
+    limits: Limits
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -60,10 +63,11 @@ def running(settings: Settings, clock: Clock | None = None) -> Iterator[Idlefee]
         with writing(engine) as connection:
             install_presets(connection, clock.now())
             names = TokenNames.load(connection)
+            secret = Secret.load(connection)
         intake = Intake(engine, clock, [on_changes])
         intake.start()
         try:
-            yield Idlefee(settings, engine, clock, intake, names)
+            yield Idlefee(settings, engine, clock, intake, names, secret, Limits(engine, clock, secret))
         finally:
             intake.close()
     finally:

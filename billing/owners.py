@@ -2,11 +2,12 @@
 (`sessions.facts`).
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
 from billing.store.tables import owners, token_holders, vehicles
 from sessions.database import bulk_insert, one_of
@@ -22,6 +23,15 @@ class OwnerUnknown(Exception):
 
 class TokenTaken(Exception):
     """The token already stands for somebody in part of that time."""
+
+
+EMAIL_PATTERN = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"
+LONGEST_EMAIL = 254
+
+
+def is_email(text: str) -> bool:
+    """Whether mail could go there; only an answer from there tells more."""
+    return len(text) <= LONGEST_EMAIL and re.fullmatch(EMAIL_PATTERN, text) is not None
 
 
 class Holding(NamedTuple):
@@ -78,6 +88,20 @@ def set_language(connection: Connection, owner_id: str, language: str) -> None:
     changed = connection.execute(update(owners).where(owners.c.id == owner_id).values(language=language))
     if not changed.rowcount:
         raise OwnerUnknown(owner_id)
+
+
+def set_email(connection: Connection, owner_id: str, email: str) -> None:
+    """Where this owner's mail goes from now on. Raises `OwnerUnknown`."""
+    changed = connection.execute(update(owners).where(owners.c.id == owner_id).values(email=email))
+    if not changed.rowcount:
+        raise OwnerUnknown(owner_id)
+
+
+def owners_at(connection: Connection, email: str, most: int) -> list[Owner]:
+    """Whose address this is, in whatever letters it was typed: a family may share one."""
+    same = func.lower(owners.c.email) == func.lower(email)
+    statement = select(*_OWNER).where(same, owners.c.erased_at.is_(None)).order_by(owners.c.id).limit(most)
+    return [Owner(*row) for row in connection.execute(statement)]
 
 
 def owners_after(connection: Connection, after: str, most: int) -> list[Owner]:

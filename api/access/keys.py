@@ -1,8 +1,8 @@
 """Keys: 256 random bits, shown once, kept as a hash. A key speaks for one station, or for a role (an owner's for
 that owner).
 
-Three kinds share one table: a *key* is a bearer token, a *link* signs a browser in, a *browser* key is the cookie
-that a link opened.
+Four kinds share one table: a *key* is a bearer token, a *link* signs a browser in, a *browser* key is the cookie
+that a link opened (`browsers`), an *address* key confirms an e-mail address (`links`).
 """
 
 import hashlib
@@ -16,7 +16,6 @@ from sqlalchemy import Connection, insert, select, update
 
 from api.access.tables import access_keys
 
-BROWSER_LASTS_S = 14 * 24 * 3600
 LINK_LASTS_S = 24 * 3600
 REMEMBERED_S = 5  # so long may a revoked key still work in a process that has just seen it
 
@@ -37,6 +36,7 @@ class KeyKind(StrEnum):
     KEY = "key"
     LINK = "link"
     BROWSER = "browser"
+    ADDRESS = "address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ def issue(
     kind: KeyKind = KeyKind.KEY,
     once: bool = False,
     expires_at: int | None = None,
+    device_id: str | None = None,
 ) -> Issued:
     """Make a key; a station's names its station, an owner's its owner (`ValueError` otherwise)."""
     if (role is Role.STATION) != (station_id is not None) or (role is Role.OWNER) != (owner_id is not None):
@@ -81,7 +82,7 @@ def issue(
     connection.execute(
         insert(access_keys).values(
             id=issued.id,
-            hash=_hash(issued.text),
+            hash=hash_of(issued.text),
             role=role.value,
             station_id=station_id,
             owner_id=owner_id,
@@ -90,6 +91,7 @@ def issue(
             once=once,
             created_at=now,
             expires_at=expires_at,
+            device_id=device_id,
         )
     )
     return issued
@@ -98,16 +100,16 @@ def issue(
 def authenticate(connection: Connection, text: str, now: int, kind: KeyKind = KeyKind.KEY) -> Principal | None:
     """Whose valid key this is, or none."""
     row = connection.execute(
-        select(access_keys).where(access_keys.c.hash == _hash(text), access_keys.c.kind == kind.value)
+        select(access_keys).where(access_keys.c.hash == hash_of(text), access_keys.c.kind == kind.value)
     ).first()
     if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
         return None
     return Principal(row.id, Role(row.role), row.label, row.station_id, row.owner_id)
 
 
-def open_browser(connection: Connection, link: str, now: int) -> tuple[Principal, Issued] | None:
-    """Sign a browser in with a link; a link for one use is used up. None if the link is not valid."""
-    principal = authenticate(connection, link, now, KeyKind.LINK)
+def spend(connection: Connection, text: str, now: int, kind: KeyKind = KeyKind.LINK) -> Principal | None:
+    """Use a link: one for a single use is used up. None if it is not valid."""
+    principal = authenticate(connection, text, now, kind)
     if principal is None:
         return None
     used_up = (
@@ -118,16 +120,7 @@ def open_browser(connection: Connection, link: str, now: int) -> tuple[Principal
     spent = connection.execute(used_up).rowcount == 1
     if not spent and _is_once(connection, principal.key_id):
         return None  # two browsers raced for a link of one use: the other was first
-    cookie = issue(
-        connection,
-        principal.role,
-        label=principal.label,
-        now=now,
-        owner_id=principal.owner_id,
-        kind=KeyKind.BROWSER,
-        expires_at=now + BROWSER_LASTS_S,
-    )
-    return principal, cookie
+    return principal
 
 
 def revoke(connection: Connection, key_id: str, now: int) -> bool:
@@ -142,7 +135,7 @@ def listed(connection: Connection) -> list[dict[str, Any]]:
     """Every key and link without its secret, newest first."""
     statement = (
         select(*(column for column in access_keys.c if column.name != "hash"))
-        .where(access_keys.c.kind != KeyKind.BROWSER.value)
+        .where(access_keys.c.kind.in_([KeyKind.KEY.value, KeyKind.LINK.value]))
         .order_by(access_keys.c.created_at.desc(), access_keys.c.id)
     )
     return [dict(row) for row in connection.execute(statement).mappings()]
@@ -179,5 +172,6 @@ def _is_once(connection: Connection, key_id: str) -> bool:
     return bool(connection.execute(select(access_keys.c.once).where(access_keys.c.id == key_id)).scalar())
 
 
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
+    """What is kept of a key."""
     return hashlib.sha256(text.encode()).hexdigest()

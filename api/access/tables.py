@@ -19,7 +19,13 @@ access_keys = Table(
     Column("expires_at", UtcSeconds),
     Column("revoked_at", UtcSeconds),
     Column("device_id", Text, comment="of a browser key: which of the person's devices it was opened on"),
+    Column("last_used_at", UtcSeconds, comment="of a browser key, to within minutes; none: not since it was made"),
+    Column("rotated_at", UtcSeconds, comment="of a browser key: since when its secret is this one"),
+    Column("previous_hash", Text, comment="the secret before: good until the new one was seen, and a moment longer"),
+    Column("previous_until", UtcSeconds, comment="…namely until here; none: the new one was not seen yet"),
     Index("ix_access_keys_station", "station_id"),
+    Index("ix_access_keys_owner", "owner_id"),
+    Index("ix_access_keys_previous", "previous_hash"),
 )
 
 devices = Table(

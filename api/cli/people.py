@@ -264,8 +264,8 @@ def add_access(
                 once=link,
                 expires_at=now + LINK_LASTS_S if link else None,
             )
-        base = idlefee.settings.base_url or f"http://{idlefee.settings.host}:{idlefee.settings.port}"
-    text = f"{base.rstrip('/')}/sign-in?key={made.text}" if link else made.text
+        home = idlefee.settings.home
+    text = f"{home}/sign-in?key={made.text}" if link else made.text
     if as_json:
         show_json({"id": made.id, "role": role, ("link" if link else "key"): text})
     else:

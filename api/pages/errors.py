@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from api.pages.cookies import answer_with
 from api.pages.rendering import page
 from api.problems import Problem, problem_of
 
@@ -17,12 +18,13 @@ log = structlog.get_logger()
 
 WHAT_TO_DO = {
     401: (
-        "Open the sign-in link you were given. Whoever runs this site can print a new one: "
-        "idlefee access add ROLE --link."
+        "Ask for a sign-in link: it is mailed to the address of your charging account. Staff open the link they were "
+        "given; whoever runs this site can print another: idlefee access add ROLE --link."
     ),
     403: "Sign out and open the link of the other role, or go back to the stalls.",
     404: "Check the address, or go back to the stalls.",
     405: "Go back and use the page's own buttons.",
+    429: "Wait a while and try again. Nobody else is held up by it.",
     409: "Go back and reload the page to see what changed meanwhile.",
     422: "Go back, correct it, and send it again.",
     503: "Wait a few seconds and reload the page.",
@@ -38,9 +40,10 @@ class PageRoute(APIRoute):
 
         async def handler(request: Request) -> Response:
             try:
-                return await answer(request)
+                response = await answer(request)
             except Exception as error:  # noqa: BLE001 - the last line before the browser
-                return error_page(request, error)
+                response = error_page(request, error)
+            return answer_with(request, response)
 
         return handler
 

@@ -1,20 +1,20 @@
 """Who looks at a page: the cookie that a link opened, what each role may see, and whether a form is from our page."""
 
-import hashlib
 import hmac
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from fastapi import Depends, Request
 
-from api.access.keys import KeyKind, Principal, Role, authenticate
-from api.guard import STAFF, Engine
+from api.access.browsers import recognise as recognise_browser
+from api.access.keys import Principal, Role
+from api.guard import STAFF, Engine, engine_of
+from api.pages.cookies import BROWSER, cookie_of, keep
 from api.problems import Problem
 
-COOKIE = "idlefee_browser"
 LARGEST_FORM_BYTES = 32_768
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # all but tabs and line ends
 
@@ -50,22 +50,19 @@ class Visitor:
 
 def recognise(request: Request, idlefee: Engine) -> Visitor:
     """The visitor by the cookie; also prepares what every page needs to know of its request."""
-    cookie = request.cookies.get(COOKIE, "")
+    cookie = cookie_of(request, BROWSER)
     now = idlefee.clock.now()
-    principal = None
-    if cookie:
-        with idlefee.reading() as connection:
-            principal = authenticate(connection, cookie, now, KeyKind.BROWSER)
-    visitor = Visitor(principal, _form_token(cookie) if principal else "")
+    signed_in = recognise_browser(idlefee.engine, idlefee.secret, cookie, now) if cookie else None
+    visitor = Visitor(None, "")
+    if signed_in is not None:
+        if signed_in.renewed is not None:
+            keep(request, BROWSER, signed_in.renewed, signed_in.expires_at - now)
+        key_id = signed_in.principal.key_id
+        visitor = Visitor(signed_in.principal, idlefee.secret.name("form of a page", key_id))
     # A demo's clock may run faster than the browser's: the page is told by how much.
     speed = str(getattr(idlefee.clock, "speed", 1))
     request.state.page = {"visitor": visitor, "now": now, "speed": speed}
     return visitor
-
-
-def _form_token(cookie: str) -> str:
-    """Made from the cookie, which only our pages' visitor has; the cookie cannot be made from it."""
-    return hashlib.blake2b(cookie.encode(), digest_size=16, person=b"form of a page").hexdigest()
 
 
 def _one_of(*roles: Role) -> Callable[[Visitor], Visitor]:
@@ -82,7 +79,7 @@ def _one_of(*roles: Role) -> Callable[[Visitor], Visitor]:
 
 
 def sign_in_first() -> Problem:
-    return Problem(401, "unauthorised", "Sign in to see this page", "It needs a sign-in link of yours.")
+    return Problem(401, "unauthorised", "Sign in to see this page", "It is for its owner and for staff.")
 
 
 finance = _one_of(Role.FINANCE)
@@ -108,7 +105,22 @@ class Form:
 
 
 async def sent_form(request: Request, visitor: Anybody) -> Form:
-    """Read a form; refuse one that no page of ours sent: the cookie is SameSite=Strict, the token a second lock."""
+    """Read a form of somebody who signed in; refuse one that no page of theirs sent."""
+    fields = await anybodys_form(request)
+    token = fields["form_token"]
+    if not visitor.form_token or not hmac.compare_digest(token.encode(), visitor.form_token.encode()):
+        raise _foreign_form()
+    return fields
+
+
+async def anybodys_form(request: Request) -> Form:
+    """Read a form; refuse one that another site sent. A browser says where a form comes from, and a page cannot make
+    it lie; what is no browser says nothing, and holds no cookie that another site could use.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    ours = site in {"same-origin", "none"} if site is not None else origin is None or _is_ours(request, origin)
+    if not ours:
+        raise _foreign_form()
     body = await request.body()
     if len(body) > LARGEST_FORM_BYTES:
         raise Problem(413, "too_large", "The form is too large", "Shorten the text and send it again.")
@@ -120,13 +132,20 @@ async def sent_form(request: Request, visitor: Anybody) -> Form:
         ) from None
     if any(_CONTROL.search(text) for values in fields.values() for text in values):
         raise Problem(400, "bad_form", "The form cannot be read", "A text holds a control character: leave it out.")
-    token = fields.get("form_token", [""])[0]
-    foreign = request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
-    if foreign or not visitor.form_token or not hmac.compare_digest(token.encode(), visitor.form_token.encode()):
-        detail = "It was not sent from a page of this sign-in. Reload the page and send it again."
-        raise Problem(403, "foreign_form", "The form was not accepted", detail)
     return Form({name: values[0] for name, values in fields.items()})
 
 
+def _is_ours(request: Request, origin: str) -> bool:
+    """Whether a page of this host sent it: as the browser addressed it, or as the deployment says it is reached."""
+    base_url = engine_of(request).settings.base_url or ""
+    return urlsplit(origin).netloc in {request.headers.get("host", ""), urlsplit(base_url).netloc} - {""}
+
+
+def _foreign_form() -> Problem:
+    detail = "It was not sent from a page of this sign-in. Reload the page and send it again."
+    return Problem(403, "foreign_form", "The form was not accepted", detail)
+
+
 SentForm = Annotated[Form, Depends(sent_form)]
+AnybodysForm = Annotated[Form, Depends(anybodys_form)]
 OwnForm = Depends(sent_form)  # for forms that are nothing but a button

@@ -22,5 +22,13 @@ WHY = {
 
 KINDS = tuple(WHY)
 
+NEW_DEVICE, ADDRESS_CHANGED = "new_device", "address_changed"
+
+ACCOUNT = {
+    NEW_DEVICE: "a device was used that is new to this account",
+    ADDRESS_CHANGED: "the e-mail address was changed",
+}
+"""What is told of an account and of no session, and why: by e-mail and in the inbox, whatever is muted."""
+
 WHILE_QUIET = frozenset({CHARGE_COMPLETE, FEE_BEGUN})
 """What quiet hours do not hold back: the two moments after which waiting costs."""

@@ -80,6 +80,7 @@ def tab(
     page.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
     if who:
         page.goto(f"/sign-in?key={visited.links[who]}")
+        page.get_by_role("button", name="Sign in").click()
         page.wait_for_url(lambda url: "sign-in" not in url)
     try:
         yield page

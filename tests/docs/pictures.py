@@ -75,6 +75,7 @@ def take(browser: Browser, picture: Picture, printed: str) -> None:
     )
     page = context.new_page()
     page.goto(named(rf"^    {picture.role}\b.*?(http://\S+)$", printed))
+    page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(lambda url: "/sign-in" not in url)
     page.goto(named(r"^  (http://\S+)$", printed) + picture.path.format(fault=named(r"explain (\S+)", printed)))
     if picture.follow:

@@ -64,6 +64,7 @@ DOORS = {
     ("POST", "/v1/me/vehicles"): door("ann", body={"name": "van", "token_id": "{token_id}"}),
     ("DELETE", "/v1/me/vehicles/{vehicle_id}"): HERS,
     ("GET", "/v1/me/tokens"): HERS,
+    ("POST", "/v1/me/email"): door("ann", body={"email": "ann@example.com"}),
     ("GET", "/v1/me/notices"): HERS,
     ("POST", "/v1/me/notices/{notice_id}/read"): door("ann", body={}),
     ("GET", "/v1/decisions"): Door(STAFF, query="?site=market"),

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, func, select
 
+from api.access.limits import Limits
+from api.access.secret import Secret
 from api.settings import Settings
 from api.wiring import Idlefee
 from api.worker import Worker
@@ -56,10 +58,9 @@ class Deployment:
         self.clock = FixedClock(now)
         engine = connect(url)
         with engine.connect() as connection:
-            names = TokenNames.load(connection)
-        self.app = Idlefee(
-            Settings(database_url=url), engine, self.clock, Intake(engine, self.clock, [on_changes]), names
-        )
+            names, secret = TokenNames.load(connection), Secret.load(connection)
+        intake, limits = Intake(engine, self.clock, [on_changes]), Limits(engine, self.clock, secret)
+        self.app = Idlefee(Settings(database_url=url), engine, self.clock, intake, names, secret, limits)
         with self.app.writing() as connection:
             install_presets(connection, SINCE_EVER)
             self._build(connection)
