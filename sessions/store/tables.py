@@ -103,6 +103,13 @@ events = Table(
     Index("ix_events_session", "site_id", "session_id"),
     Index("ix_events_stall", "station_id", "stall", "at"),  # not the site first: see migration 0002
     Index(
+        "ix_events_station_wide",
+        "station_id",
+        "at",
+        postgresql_where=text("stall IS NULL"),
+        sqlite_where=text("stall IS NULL"),
+    ),
+    Index(
         "ix_events_fault",
         "site_id",
         "station_id",
