@@ -34,7 +34,7 @@ ABOUT = (
     "Everything we hold of you, as it is stored, by table. Moments are UTC; amounts are minor units of their currency; "
     "a debit is above zero. docs/your-data.md explains every table."
 )
-LEFT_OUT = frozenset({access_keys.c.hash})
+LEFT_OUT = frozenset({access_keys.c.hash, access_keys.c.previous_hash})
 AS_JSON = frozenset({charges.c.report, contacts.c.details, events.c.data, sessions.c.timeline})
 SECRETS = frozenset({"secret", "auth"})  # names within `AS_JSON` whose values are not told
 SESSIONS_AT_ONCE = 200

@@ -154,9 +154,12 @@ def day(at: int, zone: ZoneInfo) -> str:
     return format_date(local(at, zone).date(), "medium", locale=LOCALE)
 
 
+NO_PLACE = ZoneInfo("UTC")  # of what happened nowhere: whose local time it was nobody knows
+
+
 def utc_day(at: int) -> str:
     """The same where no place gives the zone."""
-    return day(at, ZoneInfo("UTC"))
+    return day(at, NO_PLACE)
 
 
 def month(month: Month) -> str:

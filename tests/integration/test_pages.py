@@ -1,4 +1,4 @@
-"""The pages as they are read: the stalls, an owner's page, the fee report, and finance's books."""
+"""The pages as they are read: the stalls, the fee report, and finance's books. Owners' own: `test_pages_of_owners`."""
 
 import csv
 import io
@@ -95,92 +95,6 @@ def test_without_a_site_the_page_says_what_to_do(empty_database_url: str) -> Non
     assert "No site yet" in page
     assert "idlefee site add" in page
     assert "idlefee demo" in page
-
-
-# -- an owner's page ----------------------------------------------------------------------------------------
-
-
-def test_a_full_car_reads_until_when_it_may_stay(visited: Visits) -> None:
-    until(visited, NOON + 600)
-    post(visited.app, standing("s")[:2])
-    assert "Charging 10:00 Your car is charging. Nothing to pay." in visited.read("ann", "/me")
-    until(visited, FULL_AT + 20)
-    post(visited.app, standing("s")[2:])
-    page = visited.read("ann", "/me")
-    assert "Grace 4:40 Your car is full. Move it by 09:35 and you pay nothing." in page
-    until(visited, FULL_AT + 600)
-    page = visited.read("ann", "/me")
-    assert "Idle fee $2.00 The idle fee is running: $0.40 a minute since 09:35. $2.00 so far." in page
-    assert "The fee has run for 5:00." in page
-
-
-def test_the_page_and_the_letter_name_the_same_time(visited: Visits) -> None:
-    from api.worker import Worker
-
-    until(visited, FULL_AT + 5)
-    post(visited.app, standing("s"))
-    Worker(visited.app, channels=[]).run_due()
-    assert visited.read("ann", "/me").count("Move it by 09:35 and you pay nothing.") == 2
-
-
-def test_who_left_in_time_reads_so(visited: Visits) -> None:
-    until(visited, NOON + 9000)
-    post(visited.app, a_session("h1", "short", idle_s=299))
-    assert "You left in time. Nothing to pay." in visited.read("ann", "/me")
-
-
-def test_who_stayed_reads_the_amount_and_the_balance(visited: Visits) -> None:
-    until(visited, NOON + 9000)
-    post(visited.app, a_session("h1", "long", idle_s=600))
-    page = visited.read("ann", "/me")
-    assert "You pay $2.00 for 5 minutes after the grace period. See how we counted." in page
-    assert "You owe Acme $2.00." in page
-
-
-def test_a_fault_in_the_past_is_told(visited: Visits) -> None:
-    until(visited, NOON + 9000)
-    faults = [
-        event("station_fault", FULL_AT + 120, "s", cause="x"),
-        event("station_restored", FULL_AT + 720, "s", cause="x"),
-    ]
-    post(visited.app, [*standing("s"), *faults, event("unplugged", FULL_AT + 1080, "s")])
-    page = visited.read("ann", "/me")
-    assert "You pay $1.20 for 3 minutes after the grace period." in page
-    assert "The charger had a fault from 09:32 to 09:42. We did not count that time." in page
-
-
-def test_past_sessions_come_a_page_at_a_time(visited: Visits) -> None:
-    until(visited, NOON + 40 * 86_400)
-    post(visited.app, *[a_session("h1", f"s{day:02}", at=NOON + day * 86_400) for day in range(30)])
-    first = visited.get("ann", "/me")
-    shown = set(re.findall(r'<h3><a href="(/sessions/h1/s\d\d)"', first))
-    assert len(shown) == 25
-    older = re.search(r'href="(/me\?before=[^"]+)"', first)
-    assert older is not None
-    rest = set(re.findall(r'<h3><a href="(/sessions/h1/s\d\d)"', visited.get("ann", older[1])))
-    assert len(rest) == 5
-    assert not shown & rest
-
-
-def test_a_vehicle_can_be_added_and_is_found_by_its_plate(visited: Visits) -> None:
-    until(visited, NOON + 9000)
-    post(visited.app, a_session("h1", "anns"))
-    visited.send("ann", "/me", "/me/vehicles", name="Blue <b>hatchback</b>", plate="b-ab 123")
-    page = visited.get("ann", "/me")
-    assert "Blue &lt;b&gt;hatchback&lt;/b&gt;" in page
-    assert "BAB123" in page
-    assert "h1/anns" in visited.read("support", "/support?q=B AB-123")
-
-
-def test_the_inbox_can_be_read(visited: Visits) -> None:
-    from api.worker import Worker
-
-    until(visited, FULL_AT + 5)
-    post(visited.app, standing("s"))
-    Worker(visited.app, channels=[]).run_due()
-    assert "Inbox (1 new)" in visited.read("ann", "/me")
-    visited.send("ann", "/me", "/me/notices/read")
-    assert "new)" not in visited.read("ann", "/me")
 
 
 # -- the fee report -----------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
+from api.access.browsers import open_browsers
 from api.guard import Engine
 from api.pages import words
 from api.pages.errors import PageRoute
@@ -31,5 +32,6 @@ def account(request: Request, idlefee: Engine, owner_id: OwnerId) -> Response:
                 for (seller, currency), amount_minor in balances
                 if amount_minor
             ],
+            browsers=open_browsers(connection, owner_id, request.state.page["now"]),
             statements=statements(connection, owner_id, request.state.page["now"])[:LATEST_STATEMENTS],
         )

@@ -1,5 +1,7 @@
 """`/me/notices`: everything an owner was told, newest first, whatever channel took it besides."""
 
+from zoneinfo import ZoneInfo
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
@@ -25,7 +27,7 @@ def inbox(request: Request, idlefee: Engine, owner_id: OwnerId, before: Cursor =
         found = store.inbox(connection, owner_id, ROWS_A_PAGE + 1, older_than)
         unread = queries.unread_of(connection, [owner_id])[owner_id]
         shown = found[:ROWS_A_PAGE]
-        zones = queries.zones_of(connection, {notice.site_id for notice in shown})
+        zones = queries.zones_of(connection, {notice.site_id for notice in shown}) | {store.NO_SITE: ZoneInfo("UTC")}
         deliveries = store.deliveries_of(connection, shown)
     following = cursor_at((shown[-1].created_at, shown[-1].id)) if len(found) > ROWS_A_PAGE else None
     return page(

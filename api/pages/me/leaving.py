@@ -6,7 +6,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from api.access.leaving import erase_owner
-from api.guard import Engine
+from api.access.limits import DATA_FILES
+from api.guard import Engine, allow
 from api.pages import words
 from api.pages.cookies import BROWSER, forget
 from api.pages.errors import PageRoute
@@ -27,6 +28,7 @@ SURE = "yes"
 
 @router.get("/me/data.json")
 def my_data(idlefee: Engine, owner_id: OwnerId) -> Response:
+    allow(idlefee, DATA_FILES, owner_id)
     headers = {**HEADERS, "Content-Disposition": 'attachment; filename="my-data.json"'}
     return StreamingResponse(personal_data(idlefee, owner_id), media_type="application/json", headers=headers)
 

@@ -48,12 +48,13 @@ def _page(
     """The page; `wrong` and `webhook` are forms that were not accepted, and why; `secret_of` has just been added."""
     kept, contacts = preferences_of(connection, owner_id), contacts_of(connection, owner_id)
     one = owner(connection, owner_id)
+    zones = queries.every_zone(connection)
     sent, faults = wrong or (None, {})
     shown = {
         "language": one.language,
         "quiet_from": _time(kept.quiet_from),
         "quiet_to": _time(kept.quiet_to),
-        "zone": kept.zone or "",
+        "zone": kept.zone or (zones[0] if len(zones) == 1 else ""),
     }
     return page(
         request,
@@ -66,7 +67,7 @@ def _page(
         loud=WHILE_QUIET,
         muted=kept.muted,
         languages=languages(),
-        zones=queries.every_zone(connection),
+        zones=zones,
         shown=shown if sent is None else {name: sent[name] for name in shown},
         faults=faults,
         webhook=webhook,

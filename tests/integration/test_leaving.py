@@ -1,0 +1,141 @@
+"""An owner's data as a file, and the way out: the books stay, the person goes."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, inspect, select, text
+
+from api.access.tables import devices
+from api.worker import Worker
+from billing import decisions
+from billing.notices.contacts import WEBHOOK, add_contact
+from billing.notices.preferences import Preferences, save_preferences
+from billing.owners import Vehicle, add_vehicle, end_token, give_token, tokens_of
+from billing.verify import verify
+from sessions.database import metadata
+from tests.integration.page_visits import FULL_AT, Visits, event, standing, until, visits
+from tests.integration.small_world import NOON, a_session, post, told
+
+PERSONAL = ("Ann", "ann@example.org", "Annmobile", "ANN 123", "ANNPLATE", "ANNSCARD", "annhook")
+
+
+@pytest.fixture
+def visited(database_url: str) -> Iterator[Visits]:
+    with visits(database_url) as found:
+        yield found
+
+
+def lived_in(visited: Visits) -> None:
+    """A row of Ann's wherever a person can have one, and some of Bob's beside it."""
+    with visited.app.writing() as connection:
+        connection.execute(text("UPDATE owners SET email = 'ann@example.org' WHERE id = 'ann'"))
+        for owner_id in ("ann", "bob"):
+            add_vehicle(
+                connection, owner_id, Vehicle("v1", f"{owner_id.title()}mobile", f"{owner_id.upper()}PLATE"), NOON
+            )
+            add_contact(connection, owner_id, WEBHOOK, "car", {"url": f"https://example.org/{owner_id}hook"}, NOON)
+            muted = Preferences(22 * 60, 6 * 60, "Europe/Berlin", frozenset({("fee_step", "email")}))
+            save_preferences(connection, owner_id, muted, NOON)
+            seen = {"id": f"d-{owner_id}", "owner_id": owner_id, "label": f"{owner_id}'s phone"}
+            connection.execute(insert(devices).values(**seen, first_seen_at=NOON, last_seen_at=NOON))
+        give_token(connection, visited.app.names, uid="ANNSCARD", owner_id="ann", author="test", now=NOON)
+    until(visited, FULL_AT + 60)
+    post(visited.app, standing("anns"), standing("bobs", station="m1", token="BOB"))
+    Worker(visited.app, channels=[]).run_due()
+    until(visited, FULL_AT + 700)
+    for session, station in (("anns", "h1"), ("bobs", "m1")):
+        post(visited.app, [event("unplugged", FULL_AT + 700, session, station=station)])
+    Worker(visited.app, channels=[]).run_due()
+    claim = {"author": "test", "reason": "she said so", "now": visited.clock.now()}
+    post(visited.app, a_session("h2", "claimed", token=None))
+    with visited.app.writing() as connection:
+        decisions.claim(connection, decisions.session_key(connection, "h2/claimed"), "ann", **claim)
+
+
+def data_of(visited: Visits, who: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(visited.get(who, "/me/data.json"))
+    return found
+
+
+def test_the_file_holds_every_row_of_every_table_that_names_its_owner_and_of_nobody_else(visited: Visits) -> None:
+    lived_in(visited)
+    file = data_of(visited, "ann")
+    assert file["owner"] == "ann"
+    for table in metadata.sorted_tables:
+        if "owner_id" not in table.c:
+            continue
+        with visited.app.reading() as connection:
+            there = connection.execute(select(table).where(table.c.owner_id == "ann")).all()
+        mine = [row for row in file["tables"][table.name] if row["owner_id"] == "ann"]
+        assert len(mine) == len(there) > 0, f"{table.name}: give Ann a row of it in `lived_in`"
+    tables = file["tables"]
+    assert tables["owners"][0]["email"] == "ann@example.org"
+    assert {row["uid"] for row in tables["tokens"]} == {"ANN", "ANNSCARD"}
+    assert {row["id"] for row in tables["sessions"]} == {"h1/anns", "h2/claimed"}
+    assert len(tables["events"]) == 8
+    assert tables["charges"][0]["report"]["currency"] == "USD"
+    assert tables["notices"]
+    assert len(tables["deliveries"]) >= len(tables["notices"])
+    assert {row["session_id"] for row in tables["notice_sessions"]} == {"h1/anns"}
+    assert {row["session_id"] for row in tables["transfers"]} == {"h1/anns", "h2/claimed"}
+    told_of = json.dumps(file)
+    for others in ("bob", "Bob", "BOB"):
+        assert others not in told_of
+    for secret in ("whsec_", '"hash"', "previous_hash"):
+        assert secret not in told_of
+
+
+def test_an_owner_without_a_row_gets_a_file_too_and_only_their_own(visited: Visits) -> None:
+    assert data_of(visited, "bob")["tables"]["sessions"] == []
+    visited.get("", "/me/data.json", 401)
+    visited.get("finance", "/me/data.json", 403)
+
+
+def test_who_leaves_is_named_nowhere_signed_out_everywhere_and_every_bill_stays(visited: Visits) -> None:
+    lived_in(visited)
+    bills = told(visited.app, "SELECT session_id, owner_id, fee_minor, report FROM charges ORDER BY session_id")
+    entries = told(visited.app, "SELECT * FROM entries ORDER BY transfer_id, line")
+    page = visited.read("ann", "/me/delete")
+    assert "The $4.40 you owe Acme." in page
+    assert "Nothing was deleted." in visited.send("ann", "/me/delete", "/me/delete", 422).text
+    answer = visited.send("ann", "/me/delete", "/me/delete", 200, sure="yes")
+    assert "Your account is deleted" in answer.text
+    visited.get("ann", "/me", 401)
+    for table in inspect(visited.app.engine).get_table_names():
+        rows = str(told(visited.app, f'SELECT * FROM "{table}"'))
+        assert not [name for name in PERSONAL if name in rows], table
+        assert "'ANN'" not in rows, table
+    assert told(visited.app, "SELECT session_id, owner_id, fee_minor, report FROM charges ORDER BY session_id") == bills
+    assert told(visited.app, "SELECT * FROM entries ORDER BY transfer_id, line") == entries
+    assert verify(visited.app.engine, visited.clock.now(), print).clean
+    assert "Bobmobile" in visited.read("bob", "/me/vehicles")
+    post(visited.app, [event("plugged_in", visited.clock.now() - 1, "later", station="h2", token="ANN")])
+    assert "h2/later" not in str(told(visited.app, "SELECT session_id FROM charges WHERE owner_id = 'ann'"))
+
+
+def test_nobody_leaves_while_their_car_is_plugged_in(visited: Visits) -> None:
+    until(visited, FULL_AT + 60)
+    page = visited.get("ann", "/me/delete")
+    post(visited.app, standing("s"))
+    assert 'action="/me/delete"' in page
+    assert 'action="/me/delete"' not in visited.get("ann", "/me/delete")
+    token = page.partition('name="form_token" value="')[2].partition('"')[0]
+    answer = visited.browser("ann").post("/me/delete", data={"form_token": token, "sure": "yes"})
+    assert answer.status_code == 409
+    assert "Your car is still plugged in at Harbour" in answer.text
+    assert "Move it by" in visited.read("ann", "/me")
+
+
+def test_a_card_that_was_handed_on_keeps_its_number_when_one_of_its_owners_leaves(visited: Visits) -> None:
+    until(visited, NOON + 60)
+    with visited.app.writing() as connection:
+        (card,) = tokens_of(connection, "ann")
+        end_token(connection, "ann", card.id, NOON + 30)
+        give_token(
+            connection, visited.app.names, uid="ANN", owner_id="bob", author="test", now=NOON, valid_from=NOON + 40
+        )
+    visited.send("ann", "/me/delete", "/me/delete", 200, sure="yes")
+    assert told(visited.app, "SELECT uid FROM tokens ORDER BY uid") == [("ANN",), ("BOB",)]
+    assert "ANN Stands for you" in visited.read("bob", "/me/vehicles")
