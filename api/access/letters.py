@@ -20,7 +20,7 @@ from billing.notices.channels import Down, Refused
 from billing.notices.contacts import EMAIL
 from billing.notices.kinds import ACCOUNT, ADDRESS_CHANGED, NEW_DEVICE
 from billing.notices.letters import Letter
-from billing.notices.store import Notice, notice_id
+from billing.notices.store import NO_SITE, Notice, notice_id
 from billing.owners import Owner, owner, owners_at
 from billing.texts import texts
 from sessions.database import reading, writing
@@ -28,7 +28,6 @@ from sessions.database import reading, writing
 SIGN_IN_LINK, CONFIRM_ADDRESS, ACCOUNT_LETTER = "sign_in_link", "confirm_address", "account_letter"
 MOST_AT_ONE_ADDRESS = 5
 TRIED_AGAIN_S = 30
-NO_SITE = ""  # of a notice that is about no session
 
 
 # -- asked for ----------------------------------------------------------------------------------------------

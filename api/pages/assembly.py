@@ -4,15 +4,33 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from api.pages import address, books, decide, front, history, installed, me, operations, public, receipts, rendering, reports, sign_in, support
+from api.access.limits import PUBLIC_PAGES
+from api.guard import limited
+from api.pages import (
+    address,
+    books,
+    decide,
+    front,
+    history,
+    installed,
+    me,
+    operations,
+    public,
+    receipts,
+    rendering,
+    reports,
+    sign_in,
+    support,
+)
 from api.pages.errors import error_page
 from api.pages.live import Parts, Subject, Ticker
 from api.pages.loading import Sight
 from api.wiring import Idlefee
 
+STAFFS = (books, operations, support, decide)
 _PARTS_OF = {"front": front.parts_of, "me": me.parts_of, "session": reports.parts_of}
 
 
@@ -37,7 +55,9 @@ def install(app: FastAPI, idlefee: Idlefee) -> None:
             return found
 
     app.state.pages = Pages(Ticker(compute, idlefee.clock))
-    for module in (rendering, installed, sign_in, address, front, reports, receipts, public, history, me, books, operations, support, decide):
+    for module in (front, public):
+        app.include_router(module.router, dependencies=[Depends(limited(PUBLIC_PAGES))])
+    for module in (rendering, installed, sign_in, address, reports, receipts, history, me, *STAFFS):
         app.include_router(module.router)
     _errors_as_pages(app)
 

@@ -10,11 +10,14 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, select, update
 
+from billing.notices.plan import STANDING, Told
 from billing.store.tables import deliveries, notice_sessions, notices
 from sessions.database import bulk_insert
 from sessions.store.queries import SessionKey
 
 INBOX = "inbox"
+NO_SITE = ""  # of a notice that is about no session
+NO_SITE = ""  # of a notice that is about no session
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,30 @@ def last_told(connection: Connection, owner_id: str, keys: Collection[SessionKey
         .order_by(notices.c.created_at, notices.c.id)
     )
     return {SessionKey(site_id, session_id): fee for site_id, session_id, fee in connection.execute(about)}
+
+
+def told_of(connection: Connection, keys: Collection[SessionKey]) -> dict[tuple[SessionKey, str], list[Told]]:
+    """What each owner was told of a session while its car stood full, oldest first."""
+    about = (
+        select(
+            notice_sessions.c.site_id,
+            notice_sessions.c.session_id,
+            notices.c.owner_id,
+            notices.c.kind,
+            notices.c.created_at,
+        )
+        .join(notices, _same(notice_sessions))
+        .where(
+            notice_sessions.c.site_id.in_(sorted({key.site_id for key in keys})),
+            notice_sessions.c.session_id.in_(sorted({key.id for key in keys})),
+            notices.c.kind.in_(STANDING),
+        )
+        .order_by(notices.c.created_at, notices.c.id)
+    )
+    found: dict[tuple[SessionKey, str], list[Told]] = {}
+    for site_id, session_id, owner_id, kind, at in connection.execute(about):
+        found.setdefault((SessionKey(site_id, session_id), owner_id), []).append(Told(kind, at))
+    return found
 
 
 # -- what pages ask -----------------------------------------------------------------------------------------

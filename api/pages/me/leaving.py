@@ -5,7 +5,7 @@ goes.
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.access.leaving import erase_owner
+from api.access.leaving import StillPluggedIn, erase_owner
 from api.access.limits import DATA_FILES
 from api.guard import Engine, allow
 from api.pages import words
@@ -41,16 +41,13 @@ def ask_first(request: Request, idlefee: Engine, owner_id: OwnerId) -> Response:
 
 @router.post("/me/delete")
 def delete_account(request: Request, idlefee: Engine, owner_id: OwnerId, form: SentForm) -> Response:
-    """Erase the person and sign them out everywhere. Not while a session runs: its owner could not be told any more
-    that it costs, nor stop it. What is owed is no obstacle: leaving is a right, and the books keep the debt.
-    """
+    """Erase the person and sign them out everywhere."""
     if form["sure"] != SURE:
         return _asked(request, idlefee, owner_id, 422)
-    with idlefee.writing() as connection:
-        stays = bool(running(Sight(connection, request.state.page["now"]), [owner_id])[owner_id])
-        if not stays:
+    try:
+        with idlefee.writing() as connection:
             erase_owner(connection, owner_id, idlefee.clock.now())
-    if stays:
+    except StillPluggedIn:
         return _asked(request, idlefee, owner_id, 409)
     request.state.page["visitor"] = None
     forget(request, BROWSER)
