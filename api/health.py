@@ -13,6 +13,7 @@ from sqlalchemy import func, select, text
 from api.answers import only_problems
 from api.guard import Engine
 from billing.jobs import dead_letters, waiting
+from billing.notices.health import ailing
 from billing.store.tables import charges
 from sessions.store.tables import sessions, stations
 
@@ -63,6 +64,8 @@ def metrics(idlefee: Engine) -> Response:
         held = select(count).select_from(charges).where(charges.c.held.is_not(None))
         gauge("charges_in_review", "charges that wait for a person", connection.execute(held).scalar_one())
         gauge("jobs_dead", "steps parked for a person", len(dead_letters(connection)))
+        left_alone = sum(one.open for one in ailing(connection).values())
+        gauge("providers_failing", "providers of notices that are left alone", left_alone)
         overdue = Gauge("idlefee_jobs_overdue", "steps due and not done", ["kind"], registry=registry)
         for kind, waits in waiting(connection, now).items():
             overdue.labels(kind).set(waits)

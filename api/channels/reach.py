@@ -23,26 +23,28 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
-_NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+# Not a machine on the internet, or another address in disguise, whatever this Python's own tables say of it.
+_SPECIAL = tuple(
+    ip_network(network)
+    for network in (
+        "192.0.0.0/24",  # protocol assignments; a cloud's metadata among them
+        "192.88.99.0/24",  # 6to4 relays
+        "2001::/23",  # protocol assignments; Teredo, which holds an IPv4 address
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4, which holds an IPv4 address
+        "3fff::/20",  # documentation
+    )
+)
+_UNICAST = IPv6Network("2000::/3")  # what IANA gives out; NAT64's and mapped addresses are not of it
 
 
 def judged(address: Address, permitted: Sequence[Network] = ()) -> bool:
     """Whether we connect to this address: a public one, of one machine; or one of the networks that are permitted."""
     if _within(address, permitted):
         return True
-    if not address.is_global or address.is_multicast or address.is_reserved:
+    if isinstance(address, IPv6Address) and address not in _UNICAST:
         return False
-    if isinstance(address, IPv6Address):
-        if address.is_site_local or _within(address, _NAT64):
-            return False
-        return all(judged(inside, permitted) for inside in _inside(address))
-    return True
-
-
-def _inside(address: IPv6Address) -> Iterator[IPv4Address]:
-    """IPv4 addresses that an IPv6 one stands for: mapped, 6to4, Teredo's server and client."""
-    yield from (one for one in (address.ipv4_mapped, address.sixtofour) if one is not None)
-    yield from address.teredo or ()
+    return address.is_global and not (address.is_multicast or address.is_reserved or _within(address, _SPECIAL))
 
 
 async def _resolve(host: str, port: int) -> Sequence[str]:

@@ -14,21 +14,37 @@ jobs = group("jobs", "Steps to be done later: what is overdue, and what failed s
 
 @jobs.command("list")
 def list_(database: Database = None, as_json: AsJson = False) -> None:
-    """Overdue steps by kind, and every parked step with its last error."""
+    """Overdue steps by kind, every provider of notices that fails, every parked step with its last error."""
     with opened(database) as idlefee:
         from billing.jobs import dead_letters, waiting
+        from billing.notices.health import ailing
+        from sessions.events import rfc3339
 
         with idlefee.reading() as connection:
             overdue = waiting(connection, idlefee.clock.now())
+            failing = ailing(connection)
             parked = dead_letters(connection)
     if as_json:
         named = ("key", "site_id", "kind", "attempts", "last_error")
-        show_json({"overdue": overdue, "parked": [{name: job[name] for name in named} for job in parked]})
+        ill = [
+            {
+                "provider": provider,
+                "since": rfc3339(one.failing_since),
+                "failures": one.failures,
+                "left_alone_until": rfc3339(one.left_alone_until),
+                "last_error": one.last_error,
+            }
+            for provider, one in failing.items()
+        ]
+        letters = [{name: job[name] for name in named} for job in parked]
+        show_json({"overdue": overdue, "failing": ill, "parked": letters})
         return
     for kind, number in sorted(overdue.items()):
         say(f"Overdue: {number:,} × {kind}. A worker takes them: `idlefee worker`.")
     if not overdue:
         say("Nothing is overdue.")
+    for provider, one in failing.items():
+        say(f"Failing: {provider}, since {rfc3339(one.failing_since)}, {one.failures} times. {one.last_error}")
     if not parked:
         say("Nothing is parked.")
         return

@@ -133,11 +133,11 @@ def text_of(mail: EmailMessage) -> str:
 
 @contextmanager
 def town(
-    url: str, outbox: Path, tariff: Tariff | None = None, channels: Sequence[Channel] | None = None
+    url: str, outbox: Path, tariff: Tariff | None = None, channels: Sequence[Channel] | None = None, **more: Any
 ) -> Iterator[Town]:
-    """A site in Berlin with two stations; it is noon."""
+    """A site in Berlin with two stations; it is noon. `more` are settings."""
     clock = FixedClock(NOON)
-    with running(Settings(database_url=url, outbox=outbox, base_url="https://fees.example"), clock) as app:
+    with running(Settings(database_url=url, outbox=outbox, base_url="https://fees.example", **more), clock) as app:
         with app.writing() as connection:
             add_seller(connection, "acme", "Acme", "UTC", NOON)
             add_site(connection, "harbour", "acme", "Harbour", "Europe/Berlin", NOON)

@@ -32,7 +32,7 @@ def test_migrate_names_the_database_without_its_password(shell: Shell) -> None:
 
 
 def test_nothing_is_overdue_and_nothing_parked_on_a_new_database(lite: Shell) -> None:
-    assert lite.json("jobs", "list") == {"overdue": {}, "parked": []}
+    assert lite.json("jobs", "list") == {"overdue": {}, "failing": [], "parked": []}
 
 
 def test_serve_greets_the_first_operator_once_and_ends_on_ctrl_c(sqlite_url: str) -> None:

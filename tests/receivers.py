@@ -1,0 +1,142 @@
+"""What notices are handed to, for real, on loopback: a mail server and an HTTP server that a test tells what to answer.
+No tests here.
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+LOOPBACK = "127.0.0.1"
+ACCEPTED = "250 OK, kept as 17"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class MailServer:
+    """Keeps what it took. `answers` come first, one a mail; `to_recipients` before the mail is even sent."""
+
+    port: int
+    mails: list[EmailMessage] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
+    to_recipients: list[str] = field(default_factory=list)
+    slow_s: float = 0
+    _up: Controller | None = None
+
+    @property
+    def url(self) -> str:
+        return f"smtp://{LOOPBACK}:{self.port}"
+
+    # aiosmtpd's names
+    async def handle_RCPT(  # noqa: N802
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        if self.to_recipients:
+            return self.to_recipients.pop(0)
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        time.sleep(self.slow_s)  # noqa: ASYNC251 - nobody else is served meanwhile, as by a server that hangs
+        if self.answers:
+            return self.answers.pop(0)
+        assert isinstance(envelope.content, bytes)
+        self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
+        return ACCEPTED
+
+    def start(self) -> None:
+        self._up = Controller(
+            self,
+            hostname=LOOPBACK,
+            port=self.port,
+            auth_require_tls=False,
+            authenticator=lambda _s, _n, _e, _m, login: AuthResult(
+                success=isinstance(login, LoginPassword) and login.password == b"right", handled=False
+            ),
+        )
+        self._up.start()
+
+    def stop(self) -> None:
+        if self._up is not None:
+            self._up.stop()
+            self._up = None
+
+
+@contextmanager
+def mail_server() -> Iterator[MailServer]:
+    server = MailServer(free_port())
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass
+class HttpServer:
+    """Keeps what it was sent, by path. `answers` says what a path answers: 204, if nothing else was said."""
+
+    port: int
+    requests: list[Request] = field(default_factory=list)
+    answers: dict[str, int] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    slow_s: float = 0
+
+    def url(self, path: str) -> str:
+        return f"http://{LOOPBACK}:{self.port}{path}"
+
+    def at(self, path: str) -> list[Request]:
+        return [one for one in self.requests if one.path == path]
+
+
+@contextmanager
+def http_server() -> Iterator[HttpServer]:
+    """An address on loopback that takes POSTs while the block runs."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            kept.requests.append(Request(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+            ended.wait(kept.slow_s)
+            try:
+                self.send_response(kept.answers.get(self.path, 204))
+                for name, value in kept.headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+            except OSError:
+                pass  # whoever asked has gone
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            pass
+
+    ended = threading.Event()
+    with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
+        kept = HttpServer(int(server.server_address[1]))
+        thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.02), name="receiver")
+        thread.start()
+        try:
+            yield kept
+        finally:
+            ended.set()
+            server.shutdown()
+            thread.join()
