@@ -11,10 +11,16 @@ from sqlalchemy import Connection
 from billing.assignments import DEFAULT_TARIFF, assign, latest
 from billing.owners import Owner, Vehicle, add_owner, add_vehicle, give_token
 from sessions.intake import TokenNames
+from sessions.registry import set_registration
 from sessions.sites import add_seller, add_site, add_stall, add_station
 
 AUTHOR = "demo"
 SELLER = ("lantern", "Lantern Charging", "America/New_York")
+REGISTRATION = {
+    "legal_name": "Lantern Charging Inc.",
+    "address": "48 Example Wharf\nPortland, ME 04101",
+    "tax_id": "00-0000000",
+}
 
 
 class DemoSite(NamedTuple):
@@ -105,6 +111,7 @@ def car_of(owner_id: str) -> Car:
 def register(connection: Connection, names: TokenNames, now: int) -> None:
     """Write the town into an empty registry."""
     add_seller(connection, *SELLER, now)
+    set_registration(connection, SELLER[0], **REGISTRATION)
     tariff = latest(connection, DEFAULT_TARIFF)
     for site in SITES.values():
         add_site(connection, site.id, SELLER[0], site.name, site.zone, now)
