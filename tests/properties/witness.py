@@ -168,15 +168,22 @@ class Witness:
         other.time_out()
 
     def _in_another_order(self, rng: Random) -> list[list[Fact]]:
-        """Decisions, and uploads of a few events each, shuffled; but an event is there when it is voided, and decisions
-        follow each other as they did.
+        """Decisions, and uploads of a few events each, shuffled; but an event is there when it is voided, a stall when
+        something is decided about it, and decisions follow each other as they did.
         """
         decided = [fact for fact in self.facts if fact["kind"] not in ("event", *BY_HISTORY)]
         order = [[fact] for fact in decided] + self._uploads(rng)
         rng.shuffle(order)
         in_turn = iter(decided)
         order = [told if told[0]["kind"] == "event" else [next(in_turn)] for told in order]
-        return sorted(order, key=lambda told: {"assign": 0, "void": 2}.get(told[0]["kind"], 1))
+        return sorted(order, key=lambda told: self._turn(told[0]))
+
+    def _turn(self, fact: Fact) -> int:
+        if fact["kind"] == "event":
+            return 1
+        registered = {tuple(stall) for stalls in self._registered.values() for stall in stalls}
+        named_later = fact.get("stall") is not None and tuple(fact["stall"]) not in registered
+        return 2 if named_later else {"assign": 0, "void": 2}.get(fact["kind"], 1)
 
     def _uploads(self, rng: Random) -> list[list[Fact]]:
         """When an event first arrived is part of what it says: only those of one second may share an upload."""
