@@ -3,6 +3,7 @@ No tests here.
 """
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -110,8 +111,8 @@ class HttpServer:
 
 
 @contextmanager
-def http_server() -> Iterator[HttpServer]:
-    """An address on loopback that takes POSTs while the block runs."""
+def http_server(tls: ssl.SSLContext | None = None) -> Iterator[HttpServer]:
+    """An address on loopback that takes POSTs while the block runs, over TLS if that is given."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -132,6 +133,8 @@ def http_server() -> Iterator[HttpServer]:
     ended = threading.Event()
     with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
         kept = HttpServer(int(server.server_address[1]))
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.02), name="receiver")
         thread.start()
         try:
