@@ -19,8 +19,10 @@ from api.access.letters import Letters
 from api.channels import channels_of, mailer_of
 from api.wiring import Idlefee
 from billing import decisions, jobs, orders, timers
+from billing.engine import LOOK_AT_CHARGING, LOOK_AT_STAY
 from billing.jobs import Hopeless, Job, Lease
 from billing.notices import Channel, Notices
+from billing.notices.steps.money import TELL_OF_MONEY
 from sessions.database import is_outage
 
 log = structlog.get_logger()
@@ -48,10 +50,13 @@ def steps_over(channels: Sequence[Channel], link: str | None, post: Letters) -> 
     return {
         letters.SIGN_IN_LINK: Step(post.sign_in_link, at_once=1, turns=20, outside=True),
         letters.CONFIRM_ADDRESS: Step(post.confirm_address, at_once=1, turns=20, outside=True),
-        "charge_complete": Step(notices.charge_complete, at_once=200),
+        "charge_complete": Step(notices.standing.charge_complete, at_once=200),
+        LOOK_AT_STAY: Step(notices.standing.look, at_once=200),
         "hand_over": Step(notices.hand_over, at_once=1, turns=20, outside=True),
-        "final": Step(notices.final, at_once=100),
-        "correction": Step(notices.correction, at_once=100),
+        "final": Step(notices.outcomes.final, at_once=100),
+        "correction": Step(notices.outcomes.correction, at_once=100),
+        TELL_OF_MONEY: Step(notices.money.tell, at_once=100),
+        LOOK_AT_CHARGING: Step(notices.charging.almost_full, at_once=200),
         "time_out": Step(timers.time_out, at_once=300),
         "finalise": Step(timers.finalise, at_once=300),
         decisions.LOOK_AGAIN: Step(timers.token_given, at_once=1, turns=50),

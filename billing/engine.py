@@ -22,6 +22,8 @@ from sessions.store import queries
 from sessions.store.queries import UNHEARD_OF, Before, SessionKey
 from sessions.store.tables import sites, stalls
 
+LOOK_AT_STAY, LOOK_AT_CHARGING = "look_at_stay", "look_at_charging"  # steps of `notices` that come again by themselves
+FIRST_LOOK_AFTER_S = 300  # nobody can tell how a car charges before
 FINALISE_AFTER_S = 72 * 3600  # RULES, "When a fee posts"
 TOLD_TOGETHER_S = 60  # a correction waits so long for others of the same cause, so that an owner hears once
 
@@ -90,6 +92,7 @@ def follow(
     settlements = settle(connection, [*folded, *neighbours], now, cause.reason)
     told = live | {one.key for one in neighbours} if live else live
     jobs = [*_time_outs(folded, before, live), *_completions(folded, before, live, now, cause)]
+    jobs += _stretches_of_charging(folded, before, live, now, cause)
     jobs += [*_endings(settlements, before, told, now), *_corrections(settlements, told, now, cause)]
     schedule(connection, jobs, now)
     return settlements
@@ -157,13 +160,31 @@ def _completions(
     now: int,
     cause: Cause,
 ) -> Iterator[Job]:
-    """Whoever's car has just become full, or has just become theirs, is told at once; the step drops what is overtaken
-    or told already.
+    """Whoever's car has just become full, or has just become theirs, is told at once, and of what follows when its time
+    has come; the step drops what is overtaken or told already. A fault may have moved that time.
     """
     for one in folded:
-        news = one.full_since != before.get(one.key, UNHEARD_OF).full_since or cause is not LATE_FACTS
+        moved = one.full_since != before.get(one.key, UNHEARD_OF).full_since or one.timeline.excused
+        news = moved or cause is not LATE_FACTS
         if one.full_since is not None and news and not one.closed and one.key in live:
             yield session_job("charge_complete", one.key, now)
+
+
+def _stretches_of_charging(
+    folded: Iterable[Folded],
+    before: Mapping[SessionKey, Before],
+    live: frozenset[SessionKey],
+    now: int,
+    cause: Cause,
+) -> Iterator[Job]:
+    """A car that is not full yet, any more, or has just become somebody's, is looked at: how long will it take?"""
+    for one in folded:
+        if one.key not in live or one.closed or one.full_since is not None or one.timeline.plugged_in_at is None:
+            continue
+        earlier = before.get(one.key, UNHEARD_OF)
+        news = earlier.plugged_in_at is None or earlier.full_since is not None or cause is not LATE_FACTS
+        if news:
+            yield session_job(LOOK_AT_CHARGING, one.key, now + FIRST_LOOK_AFTER_S)
 
 
 def _endings(

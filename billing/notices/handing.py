@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from billing.engine import Cause, resettle
-from billing.jobs import Job, Lease, Turn, schedule
+from billing.engine import LOOK_AT_STAY, Cause, resettle
+from billing.jobs import Job, Lease, Turn, schedule, session_job
 from billing.notices import store
 from billing.notices.channels import Channel, Down, Gone, Outgoing
 from billing.notices.contacts import EMAIL, Contact, end_contact, reachable
 from billing.notices.health import SOON_S, forget, health_of, note_failure, wait_until
 from billing.notices.kinds import CHARGE_COMPLETE
-from billing.notices.preferences import not_muted, preferences_by_owner
+from billing.notices.preferences import not_muted, preferences_by_owner, preferences_of
 from billing.notices.store import Notice
 from billing.owners import Owner
 from billing.timers import lock_sessions
@@ -60,9 +60,15 @@ class Carriers:
         with reading(lease.engine) as connection:
             outgoing = compose(connection, job, lease.clock.now())
             contact = None if outgoing is None else self._contact(connection, outgoing.to, job.body["channel"])
-        if outgoing is None or contact is None:
+            wanted = None if outgoing is None else preferences_of(connection, outgoing.to.id)
+        if outgoing is None or contact is None or wanted is None:
             with lease.transaction():
                 return  # the step ends, and that is all
+        if (morning := wanted.held_until(outgoing.kind, lease.clock.now())) is not None:
+            with lease.transaction() as turn:
+                for one in turn.jobs:
+                    turn.postpone(one, morning)  # and then it is asked again what is still true
+            return
         channel = self._channel(contact)
         provider = channel.provider(contact)
         if self._left_alone(lease, job, provider):
@@ -122,7 +128,8 @@ class Carriers:
         self, lease: Lease, job: Job, outgoing: Outgoing, contact: Contact, reference: str, provider: str
     ) -> None:
         accepted_at, key = lease.clock.now(), job.session
-        with lease.transaction(lambda connection: lock_sessions(connection, [key], sites=True)) as turn:
+        locked = [key] if outgoing.kind == CHARGE_COMPLETE else []
+        with lease.transaction(lambda connection: lock_sessions(connection, locked, sites=True)) as turn:
             forget(turn.connection, provider)
             if not turn.jobs:
                 return  # the lease ran out meanwhile; whoever took the step over records its own acceptance
@@ -145,12 +152,13 @@ def _time_counts(turn: Turn, key: SessionKey, channel: str, accepted_at: int) ->
     )
     if record_facts(turn.connection, [fact], turn.now):
         resettle(turn.connection, [key], turn.now, ACCEPTED)
+        schedule(turn.connection, [session_job(LOOK_AT_STAY, key, turn.now)], turn.now)
 
 
 def _step(notice: Notice, to: str) -> Job:
     body = {
         "site_id": notice.site_id,
-        "session_id": min(notice.fees_minor),
+        "session_id": min(notice.fees_minor, default=""),
         "notice_id": notice.id,
         "channel": to,
     }

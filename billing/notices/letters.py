@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from billing.notices.kinds import FEE_BEGUN
 from billing.notices.moments import Outlook
 from billing.rating import FeeReport, explain
 from billing.texts import Texts
@@ -48,6 +49,47 @@ def charge_complete(texts: Texts, place: Place, outlook: Outlook, now: int, link
         subject = texts.say("charge_complete.subject_free")
         so_far_only = texts.say("charge_complete.no_more", so_far=so_far)
         lines = [so_far_only if outlook.so_far_minor else texts.say("charge_complete.free")]
+    return _letter(texts, subject, [*lines, place.said(texts)], link)
+
+
+def almost_full(texts: Texts, place: Place, outlook: Outlook, full_at: int, now: int, link: str | None) -> Letter:
+    """The car will be full at about `full_at`, as far as anybody can tell; `outlook` is of that moment."""
+    price = _price(texts, outlook)
+    lines = [texts.say("almost_full.said", time=texts.clock(full_at, place.zone, now))]
+    if outlook.charged_from is None:
+        lines.append(texts.say("almost_full.free"))
+    elif outlook.charged_from > full_at:
+        length = texts.length(outlook.charged_from - full_at)
+        lines.append(texts.say("almost_full.grace", length=length, price=price))
+    else:
+        lines.append(texts.say("almost_full.no_grace", price=price))
+    return _letter(texts, texts.say("almost_full.subject"), [*lines, place.said(texts)], link)
+
+
+def one_minute_left(texts: Texts, place: Place, outlook: Outlook, now: int, link: str | None) -> Letter:
+    """The next minute is the last that costs nothing."""
+    deadline = texts.clock(outlook.charged_from or now, place.zone, now)
+    so_far = texts.money(outlook.so_far_minor, outlook.currency)
+    if outlook.so_far_minor:
+        said = texts.say("one_minute_left.said_again", deadline=deadline, so_far=so_far)
+    else:
+        said = texts.say("one_minute_left.said", deadline=deadline)
+    then = texts.say("charge_complete.then", price=_price(texts, outlook))
+    subject = texts.say("one_minute_left.subject", deadline=deadline)
+    return _letter(texts, subject, [said, then, place.said(texts)], link)
+
+
+def fee_running(
+    texts: Texts, kind: str, place: Place, outlook: Outlook, cap_minor: int | None, now: int, link: str | None
+) -> Letter:
+    """The fee runs: it has begun, or has come a step further."""
+    so_far = texts.money(outlook.so_far_minor, outlook.currency)
+    since = texts.clock(outlook.running_since or now, place.zone, now)
+    lines = [texts.say(f"{kind}.said", price=_price(texts, outlook), since=since, so_far=so_far)]
+    if cap_minor is not None:
+        lines.append(texts.say("running.at_most", cap=texts.money(cap_minor, outlook.currency)))
+    lines.append(texts.say("running.stop"))
+    subject = texts.say("fee_begun.subject") if kind == FEE_BEGUN else texts.say("fee_step.subject", so_far=so_far)
     return _letter(texts, subject, [*lines, place.said(texts)], link)
 
 
@@ -126,6 +168,29 @@ def _change(texts: Texts, one: Change) -> str:
 
 def _amounts(texts: Texts, one: Change) -> tuple[str, str]:
     return texts.money(one.was_minor, one.currency), texts.money(one.is_minor, one.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyMoved:
+    """What became of a payment or a dispute."""
+
+    outcome: str
+    amount_minor: int
+    currency: str
+    seller: str
+    zone: str  # of the seller's books
+    retry_at: int | None = None
+
+
+def money(texts: Texts, kind: str, moved: MoneyMoved, link: str | None) -> Letter:
+    """A payment or a dispute (`kind`) came out one way or another."""
+    amount = texts.money(moved.amount_minor, moved.currency)
+    lines = [texts.say(f"{kind}.{moved.outcome}", amount=amount, seller=moved.seller)]
+    if moved.retry_at is not None:
+        lines.append(texts.say("payment.retry_at", day=texts.day(moved.retry_at, ZoneInfo(moved.zone))))
+    elif moved.outcome == "failed":
+        lines.append(texts.say("payment.act"))
+    return _letter(texts, texts.say(f"{kind}.subject_{moved.outcome}", amount=amount), lines, link)
 
 
 def _letter(texts: Texts, subject: str, lines: Sequence[str], link: str | None) -> Letter:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from billing.rating import FeeReport
 from billing.tariffs import Tariff
+from sessions.events import Event, EventType
 from sessions.grace import EXCUSED, GraceMode, GracePolicy, Stay
 from sessions.machine import Car, Span, Timeline, fold
 
@@ -28,6 +29,13 @@ def unmoved(heard: Timeline, session: str, until: int) -> Timeline:
     """The session as it is at `until`, on the station's clock, if nothing more happens after the last word."""
     used = (one.event for one in heard.judged if one.ignored not in NOT_USED)
     return fold(used, session=session, until=max(until, heard.until or until))
+
+
+def completed(heard: Timeline, session: str, at: int, until: int) -> Timeline:
+    """The session as it would be at `until` if its car were full from `at` on, both on the station's clock."""
+    used = [one.event for one in heard.judged if one.ignored not in NOT_USED]
+    full = Event(at, None, EventType.CHARGE_COMPLETE, "estimate", heard.stall, session, None, None, None, b"")
+    return fold([*used, full], session=session, until=until)
 
 
 def restarts_notices(car: Sequence[Span], min_resume_s: int) -> bool:
