@@ -90,10 +90,12 @@ class Due:
 
 def due(plan: Sequence[Moment], told: Sequence[Told], now: int, charged_from: int | None) -> Due:
     """`charged_from` is the next second that costs (none: none in sight), as `Outlook` has it."""
+    if charged_from is None:
+        return Due(None, None)
     come = [one for one in plan if one.at <= now]
     later = next((one.at for one in plan if one.at > now), None)
     last = come[-1] if come else None
-    if last is None or _is_told(last, told) or charged_from is None:
+    if last is None or _is_told(last, told):
         return Due(None, later)
     if last.kind != ONE_MINUTE_LEFT and charged_from > now:
         # The fee pauses: a fault, an excuse, free hours. It is told of when it runs again.
