@@ -15,7 +15,7 @@ from api.inputs import Body, Moment, PathId, Text64, Text128
 from api.owners import me
 from api.problems import not_found
 from api.wiring import Idlefee
-from billing.notices.contacts import CHAT, WEBHOOK, BadContact, Contact, add_contact, contacts_of, end_contact
+from billing.notices.contacts import CHAT, BadContact, Contact, add_contact, contacts_of, end_contact
 
 router = APIRouter(prefix="/v1", tags=["me"])
 
@@ -113,10 +113,10 @@ def new_contact(
     settings = idlefee.settings
     if channel == CHAT and details.get("service") not in services_of(settings.chat_services or "{}"):
         raise BadContact("`service` must be the name of a chat service that is configured here")
-    contact = add_contact(connection, owner_id, channel, label, details, idlefee.clock.now())
-    if channel != CHAT and (fault := refused_at_once(contact.address, settings.reachable_networks)):
-        raise BadContact(f"`{'url' if channel == WEBHOOK else 'endpoint'}` {fault}")
-    return contact
+    for where in ("url", "endpoint"):
+        if fault := refused_at_once(str(details.get(where, "")), settings.reachable_networks):
+            raise BadContact(f"`{where}` {fault}")
+    return add_contact(connection, owner_id, channel, label, details, idlefee.clock.now())
 
 
 def _row(contact: Contact) -> dict[str, Any]:

@@ -111,13 +111,14 @@ class Reach:
 
 def refused_at_once(url: str, networks: str | None) -> str | None:
     """What can be said against an address without asking anybody; it is judged again whenever it is used."""
-    parts, known = urlsplit(url), networks_of(networks)
-    if parts.scheme != "https" and not known:
-        return "must begin with https://"
+    known = networks_of(networks)
     try:
+        parts = urlsplit(url)
+        if parts.scheme == "http" and not known:
+            return "must begin with https://"
         address = ip_address(parts.hostname or "")
     except ValueError:
-        return None  # a name
+        return None  # a name, or nothing that could be one
     return None if judged(address, known) else "must lead to a public address"
 
 
