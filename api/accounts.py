@@ -22,6 +22,7 @@ from billing.owners import (
     Vehicle,
     add_owner,
     add_vehicle,
+    change_vehicle,
     end_token,
     give_token,
     owner,
@@ -213,11 +214,25 @@ def new_vehicle(idlefee: Engine, owner_id: str, new: NewVehicle) -> VehicleRow:
     """Add a car; raises a `Problem` for a token that is not its owner's."""
     vehicle = Vehicle(f"v-{secrets.token_hex(6)}", new.name, new.plate, new.token_id)
     with idlefee.writing() as connection:
-        if new.token_id is not None and new.token_id not in {held.id for held in tokens_of(connection, owner_id)}:
-            detail = "Leave `token_id` out, or name one of the owner's tokens by its `id`."
-            raise Problem(422, "not_their_token", "The token stands for somebody else", detail)
+        _check_token(connection, owner_id, new)
         add_vehicle(connection, owner_id, vehicle, idlefee.clock.now())
     return vehicle_row(vehicle)
+
+
+def changed_vehicle(idlefee: Engine, owner_id: str, vehicle_id: str, new: NewVehicle) -> VehicleRow:
+    """Put this in the place of what was kept of the car; raises a `Problem` as `new_vehicle` does."""
+    vehicle = Vehicle(vehicle_id, new.name, new.plate, new.token_id)
+    with idlefee.writing() as connection:
+        _check_token(connection, owner_id, new)
+        if not change_vehicle(connection, owner_id, vehicle):
+            raise not_found("such vehicle")
+    return vehicle_row(vehicle)
+
+
+def _check_token(connection: Connection, owner_id: str, new: NewVehicle) -> None:
+    if new.token_id is not None and new.token_id not in {held.id for held in tokens_of(connection, owner_id)}:
+        detail = "Leave `token_id` out, or name one of the owner's tokens by its `id`."
+        raise Problem(422, "not_their_token", "The token stands for somebody else", detail)
 
 
 def drop_vehicle(idlefee: Engine, owner_id: str, vehicle_id: str) -> None:

@@ -3,9 +3,11 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from api.access.keys import Principal
+from api.access.leaving import erase_owner
 from api.accounts import (
     Account,
     Balance,
@@ -14,6 +16,7 @@ from api.accounts import (
     VehicleRow,
     account_of,
     balances,
+    changed_vehicle,
     drop_vehicle,
     new_vehicle,
     token_row,
@@ -23,6 +26,7 @@ from api.answers import READS, WRITES, SessionRow
 from api.guard import Engine, Owner
 from api.inputs import From, Moment, PathId, PathSession, To
 from api.paging import Cursor, Limit, Page, page_of, place_of
+from api.personal import personal_data
 from api.problems import not_found
 from api.seen import Detail, known_session, owners_detail
 from api.support import session_page
@@ -45,6 +49,19 @@ def show_me(idlefee: Engine, principal: Owner) -> Account:
     """Your account: tokens, vehicles, what you owe."""
     with idlefee.reading() as connection:
         return account_of(connection, me(principal))
+
+
+@router.delete("", status_code=204, responses=WRITES)
+def leave(idlefee: Engine, principal: Owner) -> None:
+    """Delete your account, unless your car is plugged in: the person goes, the books stay, every key ends."""
+    with idlefee.writing() as connection:
+        erase_owner(connection, me(principal), idlefee.clock.now())
+
+
+@router.get("/data", responses=READS, response_class=StreamingResponse)
+def show_my_data(idlefee: Engine, principal: Owner) -> StreamingResponse:
+    """Everything that is held of you, table by table."""
+    return StreamingResponse(personal_data(idlefee, me(principal)), media_type="application/json")
 
 
 @router.get("/sessions", responses=READS)
@@ -99,11 +116,25 @@ def remove_my_vehicle(idlefee: Engine, principal: Owner, vehicle_id: PathId) -> 
     drop_vehicle(idlefee, me(principal), vehicle_id)
 
 
+@router.put("/vehicles/{vehicle_id}", responses=WRITES)
+def change_my_vehicle(idlefee: Engine, principal: Owner, vehicle_id: PathId, new: NewVehicle) -> VehicleRow:
+    """Name a car of yours anew, with its plate and its token: what is left out is taken from it."""
+    return changed_vehicle(idlefee, me(principal), vehicle_id, new)
+
+
 @router.get("/tokens", responses=READS)
 def list_my_tokens(idlefee: Engine, principal: Owner) -> list[TokenRow]:
     """The tokens that stand, or stood, for you."""
     with idlefee.reading() as connection:
         return [token_row(held) for held in owners.tokens_of(connection, me(principal))]
+
+
+@router.delete("/tokens/{token_id}", status_code=204, responses=WRITES)
+def end_my_token(idlefee: Engine, principal: Owner, token_id: PathId) -> None:
+    """The token is lost or sold: from now on it does not stand for you."""
+    with idlefee.writing() as connection:
+        if not owners.end_token(connection, me(principal), token_id, idlefee.clock.now()):
+            raise not_found("token that stands for you now")
 
 
 class NoticeRow(BaseModel):

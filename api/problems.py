@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 
+from api.access.leaving import StillPluggedIn
 from billing.assignments import AlreadyAssigned, BackDated, TariffUnknown
 from billing.decisions import AmountTooSmall, EmptyInterval, NothingToDecide, ReasonMissing
 from billing.notices.contacts import BadContact, TooManyContacts
@@ -116,6 +117,7 @@ _MEANING: dict[type[Exception], tuple[int, str, str]] = {
     NameTaken: (409, "name_taken", "That name is taken"),
     NothingToDecide: (409, "nothing_to_decide", "Nothing of this session waits in review"),
     OwnerUnknown: (404, "not_found", "No such owner"),
+    StillPluggedIn: (409, "still_plugged_in", "Who leaves unplugs first"),
     ReasonMissing: (422, "reason_missing", "A decision states its reason"),
     TariffUnknown: (404, "not_found", "No such tariff"),
     TokenTaken: (409, "token_taken", "The token stands for somebody in that time"),

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, Select, and_, select
 
 from billing.ledger import Account
 from billing.store.tables import entries, transfers
@@ -126,11 +126,7 @@ def statements(connection: Connection, owner_id: str, now: int) -> list[Statemen
 
 def statements_of(connection: Connection, owner_id: str, month: Month, now: int) -> list[Statement]:
     """Those of one month; a month before the first entry, or still to come, has none."""
-    return [
-        book.statement(month)
-        for book in _books(connection, owner_id)
-        if month in _months(book, now)
-    ]
+    return [book.statement(month) for book in _books(connection, owner_id) if month in _months(book, now)]
 
 
 def _months(book: _Book, now: int) -> Iterator[Month]:
@@ -164,7 +160,7 @@ def _books(connection: Connection, owner_id: str) -> list[_Book]:
         .distinct()
         .cte("theirs")
     )
-    statement = (
+    statement: Select[Any] = (
         select(
             transfers.c.recorded_at,
             transfers.c.site_id,

@@ -99,6 +99,31 @@ def list_owners(database: Database = None, as_json: AsJson = False) -> None:
         show_table(("owner", "name", "email", "owes"), cells, right=("owes",))
 
 
+@owner.command("erase")
+def erase_owner(
+    id_: Id,
+    sure: Annotated[bool, typer.Option("--yes", help="Nobody can undo this: say that you mean it.")] = False,
+    database: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Erase a person: the books stay, under an id that says nothing; name, address, plates and numbers go."""
+    if not sure:
+        raise Refused(f"nobody can undo this: idlefee owner erase {id_} --yes")
+    with opened(database) as idlefee:
+        from api.access.leaving import StillPluggedIn
+        from api.access.leaving import erase_owner as erase
+
+        try:
+            with idlefee.writing() as connection:
+                erase(connection, id_, idlefee.clock.now())
+        except StillPluggedIn as error:
+            raise Refused(str(error)) from None
+    if as_json:
+        show_json({"owner": id_, "erased": True})
+    else:
+        say(f"Owner {id_} is nobody we know any more. Their letters in the outbox, and backups, are yours to delete.")
+
+
 # -- tokens -------------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,9 @@
 """An owner's data as a file, and the way out: the books stay, the person goes."""
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ from billing.notices.preferences import Preferences, save_preferences
 from billing.owners import Vehicle, add_vehicle, end_token, give_token, tokens_of
 from billing.verify import verify
 from sessions.database import metadata
+from tests.integration.command_line import Shell
+from tests.integration.doors import open_doors
 from tests.integration.page_visits import FULL_AT, Visits, event, standing, until, visits
 from tests.integration.small_world import NOON, a_session, post, told
 
@@ -48,10 +52,10 @@ def lived_in(visited: Visits) -> None:
     for session, station in (("anns", "h1"), ("bobs", "m1")):
         post(visited.app, [event("unplugged", FULL_AT + 700, session, station=station)])
     Worker(visited.app, channels=[]).run_due()
-    claim = {"author": "test", "reason": "she said so", "now": visited.clock.now()}
     post(visited.app, a_session("h2", "claimed", token=None))
     with visited.app.writing() as connection:
-        decisions.claim(connection, decisions.session_key(connection, "h2/claimed"), "ann", **claim)
+        key = decisions.session_key(connection, "h2/claimed")
+        decisions.claim(connection, key, "ann", author="test", reason="hers", now=NOON + 2600)
 
 
 def data_of(visited: Visits, who: str) -> dict[str, Any]:
@@ -85,6 +89,12 @@ def test_the_file_holds_every_row_of_every_table_that_names_its_owner_and_of_nob
         assert others not in told_of
     for secret in ("whsec_", '"hash"', "previous_hash"):
         assert secret not in told_of
+
+
+def test_the_page_about_the_file_names_every_table_in_it(visited: Visits) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "your-data.md").read_text(encoding="utf-8")
+    named = {name for line in page.splitlines() if line.startswith("| `") for name in re.findall(r"`(\w+)`", line)}
+    assert set(data_of(visited, "bob")["tables"]) == named
 
 
 def test_an_owner_without_a_row_gets_a_file_too_and_only_their_own(visited: Visits) -> None:
@@ -139,3 +149,26 @@ def test_a_card_that_was_handed_on_keeps_its_number_when_one_of_its_owners_leave
     visited.send("ann", "/me/delete", "/me/delete", 200, sure="yes")
     assert told(visited.app, "SELECT uid FROM tokens ORDER BY uid") == [("ANN",), ("BOB",)]
     assert "ANN Stands for you" in visited.read("bob", "/me/vehicles")
+
+
+def test_programs_leave_too_and_staff_erase_by_command(database_url: str) -> None:
+    with open_doors(database_url) as doors:
+        file = doors.get("bob", "/v1/me/data")
+        assert [row["id"] for row in file["tables"]["sessions"]] == ["m1/bobs"]
+        made = doors.send("bob", "/v1/me/vehicles", {"name": "old"}, 201)
+        path = f"/v1/me/vehicles/{made['id']}"
+        assert doors.ask("bob", "PUT", path, json={"name": "new", "plate": "B 1"}).json()["name"] == "new"
+        assert doors.ask("ann", "PUT", path, json={"name": "hers"}).status_code == 404
+        (card,) = doors.get("bob", "/v1/me/tokens")
+        assert doors.ask("ann", "DELETE", f"/v1/me/tokens/{card['id']}").status_code == 404
+        assert doors.ask("bob", "DELETE", f"/v1/me/tokens/{card['id']}").status_code == 204
+        post(doors.app, standing("still-here", station="h2", token="ANN"))
+        refused = doors.ask("ann", "DELETE", "/v1/me")
+        assert (refused.status_code, refused.json()["code"]) == (409, "still_plugged_in")
+        assert doors.ask("bob", "DELETE", "/v1/me").status_code == 204
+        assert doors.ask("bob", "GET", "/v1/me").status_code in {200, 401}  # a process may remember a key for seconds
+        assert doors.get("support", "/v1/owners/bob")["name"] is None
+    shell = Shell(database_url)
+    assert "--yes" in shell("owner", "erase", "bob").err
+    assert "unplug first" in shell("owner", "erase", "ann", "--yes").err
+    shell.ok("owner", "erase", "bob", "--yes")

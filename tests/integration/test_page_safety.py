@@ -28,6 +28,13 @@ def visited(database_url: str) -> Iterator[Visits]:
 OPEN_TO: dict[str, set[str]] = {
     "/": {"", "ann", "bob", "operator", "finance", "support"},
     "/me": {"ann", "bob"},
+    "/me/notices": {"ann", "bob"},
+    "/me/vehicles": {"ann", "bob"},
+    "/me/account": {"ann", "bob"},
+    "/me/statements": {"ann", "bob"},
+    "/me/preferences": {"ann", "bob"},
+    "/me/data.json": {"ann", "bob"},
+    "/me/delete": {"ann", "bob"},
     "/books": {"finance"},
     "/books/waiting/unclaimed": {"finance"},
     "/books/waiting/in_review": {"finance"},
@@ -191,7 +198,7 @@ def test_every_page_is_light_labelled_and_ours_alone(visited: Visits) -> None:
     pages = [
         ("", "/"),
         ("", "/me"),
-        ("ann", "/me"),
+        *(("ann", path) for path in ("/me", "/me/notices", "/me/vehicles", "/me/account", "/me/preferences")),
         ("ann", "/sessions/h1/s"),
         ("operator", "/sessions/h2/past"),
         ("operator", "/operations"),
@@ -244,10 +251,10 @@ def test_an_address_that_does_not_exist_is_a_page_for_people_and_a_problem_for_p
 
 
 def test_a_broken_page_says_that_nothing_is_lost_and_shows_no_trace(visited: Visits) -> None:
-    visited.get("ann", "/me")
+    visited.get("ann", "/me/vehicles")
     with visited.app.writing() as connection:
         connection.execute(text("DROP TABLE vehicles"))
-    answer = visited.browser("ann").get("/me")
+    answer = visited.browser("ann").get("/me/vehicles")
     page = words_of(answer.text)
     assert answer.status_code in {500, 503}  # a table that is gone is no outage, but one engine cannot tell
     assert "Nothing was lost." in page
@@ -257,5 +264,9 @@ def test_a_broken_page_says_that_nothing_is_lost_and_shows_no_trace(visited: Vis
 
 
 def test_a_faulty_address_says_so(visited: Visits) -> None:
-    for who, path in (("ann", "/me?before=x"), ("finance", "/books/waiting/nothing"), ("finance", "/books/entries")):
+    for who, path in (
+        ("ann", "/me/notices?before=x"),
+        ("finance", "/books/waiting/nothing"),
+        ("finance", "/books/entries"),
+    ):
         assert "Nothing was lost." in visited.read(who, path, 422)

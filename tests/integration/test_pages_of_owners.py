@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -213,8 +214,8 @@ def test_who_stayed_reads_the_amount_and_the_balance(visited: Visits) -> None:
 def test_preferences_are_kept_and_what_is_wrong_with_them_is_said_in_place(visited: Visits) -> None:
     form = "/me/preferences"
     assert "also in quiet hours" in visited.read("bob", form)
-    heard = {"hear-charge_complete-email": "yes", "hear-final-email": "yes"}
-    quiet = {"quiet_from": "22:00", "quiet_to": "07:30", "zone": "Europe/Berlin"}
+    heard: dict[str, Any] = {"hear-charge_complete-email": "yes", "hear-final-email": "yes"}
+    quiet: dict[str, Any] = {"quiet_from": "22:00", "quiet_to": "07:30", "zone": "Europe/Berlin"}
     visited.send("bob", form, form, language="de", **quiet, **heard)
     with visited.app.reading() as connection:
         kept = preferences_of(connection, "bob")
@@ -255,7 +256,7 @@ def test_a_webhook_shows_its_secret_once_and_is_removed(visited: Visits) -> None
 
 def test_a_browser_is_kept_as_a_contact_and_known_by_no_other(visited: Visits) -> None:
     keys = {"p256dh": "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM"}
-    sent = {"endpoint": "https://push.example.com/abc", **keys, "auth": "tBHItJI5svbpez7KI4CCXg"}
+    sent: dict[str, Any] = {"endpoint": "https://push.example.com/abc", **keys, "auth": "tBHItJI5svbpez7KI4CCXg"}
     visited.send("ann", "/me", "/me/push", 204, **sent, label="Firefox on Android")
     assert "Firefox on Android" in visited.read("ann", "/me/preferences")
     assert "https://push.example.com" not in visited.get("ann", "/me")

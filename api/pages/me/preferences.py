@@ -70,6 +70,7 @@ def _page(
         zones=zones,
         shown=shown if sent is None else {name: sent[name] for name in shown},
         faults=faults,
+        saved="saved" in request.query_params,
         webhook=webhook,
         secret_of=secret_of,
     )
