@@ -79,6 +79,7 @@ STAFF = (Role.SUPPORT, Role.FINANCE, Role.OPERATOR)
 
 Anyone = Annotated[Principal, Depends(_principal)]
 StationOrOperator = Annotated[Principal, Depends(_one_of(Role.STATION, Role.OPERATOR))]
+OwnerOrStaff = Annotated[Principal, Depends(_one_of(Role.OWNER, *STAFF))]
 Owner = Annotated[Principal, Depends(_one_of(Role.OWNER))]
 Operator = Annotated[Principal, Depends(_one_of(Role.OPERATOR))]
 Finance = Annotated[Principal, Depends(_one_of(Role.FINANCE))]

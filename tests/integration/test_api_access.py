@@ -36,7 +36,13 @@ def door(*who: str, **more: Any) -> Door:
     return Door(frozenset(who), **more)
 
 
-OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/v1/events/schema")}
+OPEN = {
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
+    ("GET", "/v1/events/schema"),
+    ("GET", "/v1/sites/{site_id}/prices"),
+}
 READ = Door(STAFF)
 HERS = door("ann")
 DOORS = {
@@ -47,6 +53,7 @@ DOORS = {
     ("GET", "/v1/find"): Door(STAFF, query="?q=BOB"),
     ("GET", "/v1/sessions/{station}/{session:path}"): READ,
     ("GET", "/v1/reports/{station}/{session:path}"): READ,
+    ("GET", "/v1/receipts/{station}/{session:path}"): Door(STAFF | {"ann"}),
     ("POST", "/v1/claims"): door("support", "operator", body={"session": "m1/bobs", "owner": "ann", "reason": "x"}),
     ("POST", "/v1/waivers"): Door(STAFF - {"operator"}, {"session": "m1/bobs", "amount_minor": 1, "reason": "x"}),
     ("GET", "/v1/owners"): READ,
@@ -82,6 +89,8 @@ DOORS = {
     ("POST", "/v1/jobs/revive"): door("operator", body={"key": "none"}),
     ("GET", "/v1/sellers"): READ,
     ("POST", "/v1/sellers"): door("operator", body={"id": "new", "name": "New", "zone": "UTC"}),
+    ("GET", "/v1/sellers/{seller_id}"): READ,
+    ("PATCH", "/v1/sellers/{seller_id}"): door("operator", "finance", body={"tax_id": "x"}),
     ("GET", "/v1/sites"): READ,
     ("POST", "/v1/sites"): door("operator", body={"id": "new", "seller": "acme", "name": "New", "zone": "UTC"}),
     ("GET", "/v1/sites/{site_id}"): READ,
@@ -145,6 +154,7 @@ def address(doors: Doors, path: str, query: str = "") -> str:
         "token_id": doors.app.names.surrogate("BOB"),
         "vehicle_id": doors.keys["bobs car"],
         "notice_id": "n-bob",
+        "seller_id": "acme",
         "site_id": "market",
         "name": "standard",
     }
