@@ -137,6 +137,14 @@ class Grace(BaseModel):
     min_resume_s: int
 
 
+class NoticeProof(BaseModel):
+    """The charge-complete notice from which time counts, where the tariff requires one."""
+
+    accepted_at: Annotated[Moment | None, Field(description="null: no channel has accepted one, so nothing is owed")]
+    channel: Annotated[str | None, Field(examples=["email"])]
+    id: Annotated[str | None, Field(description="the notice, and its message id on every channel")]
+
+
 class Report(BaseModel):
     """A fee and how it came about: every second labelled, every minor unit accounted for."""
 
@@ -164,6 +172,7 @@ class Report(BaseModel):
     tax_minor: int
     fee_minor: Annotated[int, Field(description="by the facts, before review and waivers")]
     without_exclusions: bool
+    notice: Annotated[NoticeProof | None, Field(description="null: the tariff requires none")]
 
 
 def report_of(report: FeeReport, offset_s: int | None = None) -> Report:
@@ -218,7 +227,16 @@ def report_of(report: FeeReport, offset_s: int | None = None) -> Report:
         tax_minor=report.tax_minor,
         fee_minor=report.fee_minor,
         without_exclusions=report.without_exclusions,
+        notice=_proof(report, shift),
     )
+
+
+def _proof(report: FeeReport, shift: int) -> NoticeProof | None:
+    proof = report.notice
+    if proof is None:
+        return None
+    at = None if proof.accepted_at is None else proof.accepted_at - report.offset_s
+    return NoticeProof(accepted_at=shifted(at, shift), channel=proof.channel, id=proof.id)
 
 
 def stretches(spans: Iterable[Span], shift: int) -> list[Stretch]:

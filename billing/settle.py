@@ -7,7 +7,7 @@ Callers hold the lock of the session's station. Posted entries never change; a z
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlalchemy import Connection, Text, and_, select
 
@@ -74,6 +74,12 @@ class Assessment:
         return self.folded.key
 
 
+class _AcceptedNotice(TypedDict):
+    notice_accepted_at: int | None
+    notice_channel: str | None
+    notice_id: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """One session settled: its charge before (none: the first time) and after."""
@@ -117,7 +123,7 @@ def assess(
         context = Context(
             zone=site.tz,
             excuses=excuses_upon(one, excuses.get(site.id, ())),
-            notice_accepted_at=notice_accepted_at(facts),
+            **_accepted_notice(facts),
             occupancy=_occupancy(connection, one) if tariff.tiers else (),
         )
         owner_id = _owner(facts, holder_at(holdings.get(timeline.token or "", ()), plugged_in_at))
@@ -266,7 +272,23 @@ def _waived(facts: Sequence[Fact]) -> int | None:
 
 def notice_accepted_at(facts: Sequence[Fact]) -> int | None:
     """When a channel first took the session's charge-complete notice, by the facts that name the session."""
-    return min((fact.starts_at or 0 for fact in facts if fact.kind is Kind.NOTICE_ACCEPTED), default=None)
+    first = _first_accepted(facts)
+    return None if first is None else first.starts_at
+
+
+def _first_accepted(facts: Sequence[Fact]) -> Fact | None:
+    accepted = (fact for fact in facts if fact.kind is Kind.NOTICE_ACCEPTED)
+    return min(accepted, key=lambda fact: (fact.starts_at or 0, fact.n), default=None)
+
+
+def _accepted_notice(facts: Sequence[Fact]) -> _AcceptedNotice:
+    """The same, with the channel and the notice's own name, as a `Context` takes them."""
+    first = _first_accepted(facts)
+    return _AcceptedNotice(
+        notice_accepted_at=None if first is None else first.starts_at,
+        notice_channel=None if first is None else first.author.removeprefix("channel "),
+        notice_id=None if first is None else first.event_id,
+    )
 
 
 def excuses_upon(one: Folded, excuses: Sequence[Fact]) -> tuple[Span, ...]:

@@ -136,10 +136,10 @@ class Carriers:
             store.rewrite(turn.connection, key.site_id, outgoing.id, outgoing.subject, outgoing.body)
             store.delivered(turn.connection, key.site_id, outgoing.id, contact.name, accepted_at, reference)
             if outgoing.kind == CHARGE_COMPLETE:
-                _time_counts(turn, key, contact.channel, accepted_at)
+                _time_counts(turn, key, contact.channel, outgoing.id, accepted_at)
 
 
-def _time_counts(turn: Turn, key: SessionKey, channel: str, accepted_at: int) -> None:
+def _time_counts(turn: Turn, key: SessionKey, channel: str, id_: str, accepted_at: int) -> None:
     """Where a tariff requires a notice, time counts from here (RULES, "Grace")."""
     fact = Fact(
         site_id=key.site_id,
@@ -148,6 +148,7 @@ def _time_counts(turn: Turn, key: SessionKey, channel: str, accepted_at: int) ->
         reason="it accepted a charge-complete notice, the first of this session",
         key=f"notice_accepted:{key.id}",
         session_id=key.id,
+        event_id=id_,
         starts_at=accepted_at,
     )
     if record_facts(turn.connection, [fact], turn.now):

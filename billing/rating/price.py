@@ -9,7 +9,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from billing.money import MILLION, half_up
-from billing.rating.report import FeeReport, PriceLine
+from billing.rating.report import FeeReport, NoticeProof, PriceLine
 from billing.tariffs import NO_FEE_HOURS, Tariff, no_fee_spans
 from sessions.grace import IDLE, Stay, stays
 from sessions.machine import Car, Span, Timeline
@@ -33,6 +33,8 @@ class Context:
     zone: ZoneInfo
     excuses: tuple[Span, ...] = ()  # operators' excuses, labelled with their reason
     notice_accepted_at: int | None = None
+    notice_channel: str | None = None  # …and which that was, for the report alone
+    notice_id: str | None = None
     occupancy: tuple[Occupancy, ...] = ()
 
 
@@ -64,7 +66,12 @@ def rate(timeline: Timeline, tariff: Tariff, context: Context) -> FeeReport:
         tax_minor=holds.tax_minor,
         fee_minor=holds.fee_minor,
         without_exclusions=without_exclusions,
+        notice=_proof(context) if tariff.requires_notice else None,
     )
+
+
+def _proof(context: Context) -> NoticeProof:
+    return NoticeProof(context.notice_accepted_at, context.notice_channel, context.notice_id)
 
 
 def fee_of(timeline: Timeline, tariff: Tariff, context: Context) -> int:

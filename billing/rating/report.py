@@ -3,7 +3,7 @@
 Times are UTC seconds on the station's clock; `offset_s` more is ours. Nothing is computed here.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sessions.grace import GraceMode, GracePolicy, Stay
@@ -19,6 +19,15 @@ class PriceLine:
     pieces: int
     rate_minor: int
     amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeProof:
+    """From when time counts where the tariff requires a notice: what was accepted, by which channel, when."""
+
+    accepted_at: int | None  # on our clock; none: no channel has accepted one
+    channel: str | None = None
+    id: str | None = None  # the message id, on every channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,7 @@ class FeeReport:
     tax_minor: int
     fee_minor: int  # what the owner pays, tax included, before any waiver
     without_exclusions: bool  # the bill that counts everything was lower, so it is the one that holds
+    notice: NoticeProof | None = None  # none: the tariff requires none
 
 
 _FIELDS = tuple(field.name for field in fields(FeeReport))
@@ -59,7 +69,10 @@ _LINE_FIELDS = tuple(field.name for field in fields(PriceLine))
 def report_to_json(report: FeeReport) -> dict[str, Any]:
     """The report as plain JSON values; `report_from_json` reads it back."""
     # Field by field: `asdict` would copy every span before it is written, at five times the cost.
-    return {name: getattr(report, name) for name in _FIELDS} | {
+    plain = {name: getattr(report, name) for name in _FIELDS if name != "notice"}
+    if report.notice is not None:
+        plain["notice"] = asdict(report.notice)
+    return plain | {
         "grace": {name: getattr(report.grace, name) for name in _GRACE_FIELDS} | {"mode": report.grace.mode.value},
         "spans": [_span_to_json(span) for span in report.spans],
         "stays": [_stay_to_json(stay) for stay in report.stays],
@@ -90,6 +103,7 @@ def report_from_json(stored: dict[str, Any]) -> FeeReport:
         "spans": _spans_from_json(stored["spans"]),
         "stays": tuple(Stay(_spans_from_json(stay["spans"])) for stay in stored["stays"]),
         "lines": tuple(PriceLine(**line) for line in stored["lines"]),
+        "notice": NoticeProof(**stored["notice"]) if "notice" in stored else None,
     }
     return FeeReport(**stored | read)
 

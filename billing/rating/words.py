@@ -38,6 +38,7 @@ class _Words:
     def sentences(self) -> Iterator[str]:
         yield from self._what_happened()
         yield from self._what_was_not_counted()
+        yield from self._notice()
         yield from self._grace()
         yield from self._arithmetic()
         yield self._what_is_to_pay()
@@ -56,6 +57,20 @@ class _Words:
             yield self._say("unplugged", time=self._time(report.ended_at))
         elif report.until is not None:
             yield self._say("no_unplug", time=self._time(report.until))
+
+    def _notice(self) -> Iterator[str]:
+        """From when time counts, where the tariff requires a notice, and why nothing is owed without one."""
+        notice = self.report.notice
+        if notice is None or not self.counted:
+            return
+        if notice.accepted_at is None:
+            yield self._say("never_told")
+        elif notice.channel is None or notice.id is None:
+            yield self._say("notice", time=self._time(notice.accepted_at - self.report.offset_s))
+        else:
+            channel = self.texts.sentences.get(f"channel.{notice.channel}", notice.channel)
+            time = self._time(notice.accepted_at - self.report.offset_s)
+            yield self._say("notice_by", channel=channel, id=notice.id, time=time)
 
     def _what_was_not_counted(self) -> Iterator[str]:
         for span in self.counted:

@@ -1,12 +1,15 @@
 """What owners are told, when, and what is dropped because the facts have overtaken it; on both databases."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from billing import decisions
+from billing.rating import NoticeProof, report_from_json
 from billing.tariffs import NoFeeHours, Tariff
+from billing.verify import Difference, verify
 from sessions.facts import Kind
 from sessions.store.queries import SessionKey
 from tests.integration.telling import DAY_S, HOUR_S, NOON, Town, text_of, town
@@ -240,6 +243,11 @@ def test_time_counts_from_the_moment_a_channel_accepted_the_notice(strict: Town)
     assert (fact.kind, fact.key, fact.starts_at) == (Kind.NOTICE_ACCEPTED, "notice_accepted:s1/a", NOON + 1920)
     strict.post("unplugged", 2700)
     assert strict.charge().fee_minor == 3_20  # the table of the rules
+    proof = report_from_json(json.loads(strict.charge().report)).notice
+    assert proof == NoticeProof(NOON + 1920, "email", strict.told()[0].id)
+    found: list[Difference] = []
+    verify(strict.app.engine, strict.clock.now(), found.append)
+    assert found == []
 
 
 def test_the_inbox_is_no_such_channel(strict: Town) -> None:

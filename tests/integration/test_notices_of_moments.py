@@ -1,6 +1,7 @@
 """What owners hear while a car charges and stands: each moment once, and the present only; on both databases."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -235,14 +236,14 @@ def test_an_owner_hears_in_their_language(here: Town) -> None:
 
 
 def test_money_that_moved_is_told_once_an_outcome(here: Town) -> None:
-    owed = {"owner_id": "ann", "seller": "Acme", "zone": "Europe/Berlin", "amount_minor": 12_40, "currency": "EUR"}
-    failed = Payment(id="p-1", outcome="failed", retry_at=NOON + 48 * HOUR_S, **owed)
-    for payment in (failed, failed, Payment(id="p-1", outcome="succeeded", **owed)):
+    failed = Payment("p-1", "ann", "Acme", "Europe/Berlin", 12_40, "EUR", "failed", NOON + 48 * HOUR_S)
+    for payment in (failed, failed, replace(failed, outcome="succeeded", retry_at=None)):
         with here.app.writing() as connection:
             tell_payment(connection, payment, here.clock.now())
         here.work()
     with here.app.writing() as connection:
-        tell_dispute(connection, Dispute(id="d-1", outcome="opened", **owed), here.clock.now())
+        dispute = Dispute("d-1", "ann", "Acme", "Europe/Berlin", 12_40, "EUR", "opened")
+        tell_dispute(connection, dispute, here.clock.now())
     here.work()
     assert sorted(here.kinds()) == ["dispute", "payment", "payment"]
     assert {mail["Subject"] for mail in here.mails()} == {notice.subject for notice in here.told()}

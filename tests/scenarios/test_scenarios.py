@@ -7,7 +7,7 @@ live is wrapped with the moment it arrived. The other kinds are what people and 
     {"kind": "site", "zone": "Europe/Berlin"}               where the stall is; else America/Los_Angeles
     {"kind": "excuse", "start": …, "end": …, "reason": …}   an operator's, on our clock
     {"kind": "void", "id": …}                               an operator's, of one event
-    {"kind": "notice_accepted", "at": …}                    by a channel, on our clock
+    {"kind": "notice_accepted", "at": …, "channel": …, "id": …}   which of them took which, on our clock
     {"kind": "occupancy", "at": …, "occupied": …, "in_service": …}
     {"kind": "last_heard", "at": …}                         the last message about the stall; no unplug came
 
@@ -45,7 +45,7 @@ class Facts:
     excuses: list[Span] = field(default_factory=list)
     occupancy: list[Occupancy] = field(default_factory=list)
     voided: set[str] = field(default_factory=set)
-    notice_accepted_at: int | None = None
+    notice: dict[str, Any] = field(default_factory=dict)
     last_heard_at: int | None = None
 
     def read(self, line: str) -> None:
@@ -58,8 +58,9 @@ class Facts:
                 self.excuses.append(Span(utc_seconds(start), utc_seconds(end), reason))
             case {"kind": "void", "id": voided}:
                 self.voided.add(voided)
-            case {"kind": "notice_accepted", "at": at}:
-                self.notice_accepted_at = utc_seconds(at)
+            case {"kind": "notice_accepted", "at": at, **which}:
+                self.notice = {"notice_accepted_at": utc_seconds(at)}
+                self.notice |= {f"notice_{name}": which[name] for name in ("channel", "id") if name in which}
             case {"kind": "occupancy", "at": at, "occupied": occupied, "in_service": in_service}:
                 self.occupancy.append(Occupancy(utc_seconds(at), occupied, in_service))
             case {"kind": "last_heard", "at": at}:
@@ -95,7 +96,7 @@ def bill(folder: Path, lines: list[str]) -> tuple[Timeline, FeeReport, list[str]
     facts = read_facts(lines)
     tariff = load_tariff((folder / "tariff.toml").read_text())
     timeline = fold(facts.events, session=SESSION, until=facts.last_heard_at, voided=facts.voided)
-    context = Context(facts.zone, tuple(facts.excuses), facts.notice_accepted_at, tuple(facts.occupancy))
+    context = Context(facts.zone, tuple(facts.excuses), occupancy=tuple(facts.occupancy), **facts.notice)
     report = rate(timeline, tariff, context)
     return timeline, report, explain(report, facts.zone)
 
