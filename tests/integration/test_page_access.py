@@ -180,7 +180,7 @@ def knock(visited: Visits, who: str, where: tuple[str, str], ids: dict[str, str]
                 answer.read()
             return answer
     form = {name: filled(value, ids) for name, value in tried.form.items()} | {"form_token": token}
-    return browser.request(method, address, **({"data": form} if method == "POST" else {}))
+    return browser.post(address, data=form) if method == "POST" else browser.get(address)
 
 
 def text_of(answer: httpx2.Response) -> str:
