@@ -9,15 +9,45 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 LOOPBACK = "127.0.0.1"
 ACCEPTED = "250 OK, kept as 17"
+
+
+def certificate(folder: Path, name: str) -> ssl.SSLContext:
+    """A server's side of TLS under a name; `folder/ca.pem` is what a client would have to trust."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    began = datetime.now(UTC) - timedelta(hours=1)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(began)
+        .not_valid_after(began + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "ca.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "ca.pem", folder / "key.pem")
+    return context
 
 
 def free_port() -> int:
@@ -35,6 +65,8 @@ class MailServer:
     answers: list[str] = field(default_factory=list)
     to_recipients: list[str] = field(default_factory=list)
     slow_s: float = 0
+    tls: ssl.SSLContext | None = None  # from the first byte, or else after STARTTLS
+    starttls: ssl.SSLContext | None = None
     _up: Controller | None = None
 
     @property
@@ -63,6 +95,9 @@ class MailServer:
             self,
             hostname=LOOPBACK,
             port=self.port,
+            ssl_context=self.tls,
+            tls_context=self.starttls,
+            require_starttls=self.starttls is not None,
             auth_require_tls=False,
             authenticator=lambda _s, _n, _e, _m, login: AuthResult(
                 success=isinstance(login, LoginPassword) and login.password == b"right", handled=False

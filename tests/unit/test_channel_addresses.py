@@ -2,23 +2,16 @@
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from api.channels import reach
 from api.channels.reach import Reach, judged, networks_of, refused_at_once
 from billing.notices import Down, Gone
-from tests.receivers import free_port, http_server
+from tests.receivers import certificate, free_port, http_server
 
 
 @pytest.mark.parametrize(
@@ -122,29 +115,6 @@ def test_a_name_that_changes_its_mind_gains_nothing() -> None:
 def test_in_the_clear_it_goes_to_named_networks_alone() -> None:
     with pytest.raises(Gone, match="http://"):
         Reach("127.0.0.1/32", Names(["8.8.8.8"])).post("http://car.example/", {}, b"{}")
-
-
-def certificate(folder: Path, name: str) -> ssl.SSLContext:
-    """A server's side of TLS under a name; `folder/ca.pem` is what a client would have to trust."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    began = datetime.now(UTC) - timedelta(hours=1)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(7)
-        .not_valid_before(began)
-        .not_valid_after(began + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "ca.pem").write_bytes(made.public_bytes(Encoding.PEM))
-    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "ca.pem", folder / "key.pem")
-    return context
 
 
 def test_the_judged_address_still_has_to_be_who_the_name_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

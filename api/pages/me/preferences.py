@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import Connection
 
+from api.contacts import new_contact
 from api.guard import Engine
 from api.inputs import PathId
 from api.pages.errors import PageRoute, nothing_here
@@ -25,7 +26,6 @@ from billing.notices.contacts import (
     BadContact,
     Contact,
     TooManyContacts,
-    add_contact,
     contacts_of,
     end_contact,
 )
@@ -138,7 +138,7 @@ def add_browser(idlefee: Engine, owner_id: OwnerId, form: SentForm) -> Response:
     """The browser that sends this is told as well; asked for by `push.js`."""
     details = {"endpoint": form["endpoint"], "keys": {"p256dh": form["p256dh"], "auth": form["auth"]}}
     with idlefee.writing() as connection:
-        add_contact(connection, owner_id, PUSH, form["label"] or "A browser", details, idlefee.clock.now())
+        new_contact(idlefee, connection, owner_id, PUSH, form["label"] or "A browser", details)
     return Response(status_code=204)
 
 
@@ -148,7 +148,7 @@ def add_webhook(request: Request, idlefee: Engine, owner_id: OwnerId, form: Sent
     with idlefee.writing() as connection:
         try:
             label = form["label"] or "A program"
-            made = add_contact(connection, owner_id, WEBHOOK, label, {"url": form["url"]}, idlefee.clock.now())
+            made = new_contact(idlefee, connection, owner_id, WEBHOOK, label, {"url": form["url"]})
         except (BadContact, TooManyContacts) as error:
             return _page(request, connection, owner_id, webhook=(form, _said(error)))
         return _page(request, connection, owner_id, secret_of=made)
@@ -156,7 +156,7 @@ def add_webhook(request: Request, idlefee: Engine, owner_id: OwnerId, form: Sent
 
 def _said(error: BadContact | TooManyContacts) -> str:
     if isinstance(error, BadContact):
-        return "Write an address such as https://example.com/hooks/idlefee, without a user, password or fragment."
+        return "Write an address such as https://example.com/hooks/idlefee: public, without user, password or fragment."
     return f"{MOST_CONTACTS} are the most: remove one that nobody reads any more."
 
 
