@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from sessions.database import connect, migrate
+from sessions.database import connect, migrate, reading
 from tests.databases import find_programs, postgres_server
 from tests.docs.reading import ROOT, blocks
 from tests.docs.test_readme import PROGRAMS, environment, paste
