@@ -87,7 +87,7 @@ def test_changes_are_told_before_they_come_and_kept_after(visited: Visits) -> No
     until(visited, NOON + 2 * DAY_S)
     page = visited.read("", "/prices/harbour")
     assert "No change is planned." in page
-    assert "From Jan 16, 2027, 09:00 CET quay, version 1: what holds today." in page
+    assert "From Jan 16, 2027, 09:00 CET quay, version 1 : what holds today." in page
     assert "Since the beginning standard, version 1." in page
     assert "Eve" not in page
 
