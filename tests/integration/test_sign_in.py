@@ -13,9 +13,14 @@ import httpx2
 import pytest
 
 from api.access import browsers, limits, links
+from api.access.keys import KeyKind, Role, issue
+from api.settings import Settings
+from api.wiring import running
 from api.worker import Worker
+from sessions.clock import FixedClock
 from tests.integration.page_visits import Visits, visits, words_of
-from tests.integration.small_world import told
+from tests.integration.small_world import NOON, told
+from tests.serving import served
 
 DAY_S = 24 * 3600
 PHONE = "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 Chrome/140.0 Mobile Safari/537.36"
@@ -127,6 +132,26 @@ def test_another_sites_form_is_refused(visited: Visits) -> None:
             assert "set-cookie" not in answer.headers
     ours = httpx2.post(f"{visited.address}/sign-in/open", data={"key": key}, headers={"Origin": visited.address})
     assert ours.status_code == 303
+
+
+def test_where_people_come_by_https_cookies_and_browsers_hold_to_it(sqlite_url: str) -> None:
+    settings = Settings(database_url=sqlite_url, base_url="https://idle.example")
+    with running(settings, FixedClock(NOON)) as app, served(app) as address:
+        with app.writing() as connection:
+            link = issue(connection, Role.SUPPORT, label="x", now=NOON, kind=KeyKind.LINK).text
+        ours = {"Origin": "https://idle.example"}
+        answer = httpx2.post(f"{address}/sign-in/open", data={"key": link}, headers=ours)
+        assert answer.headers["strict-transport-security"] == "max-age=31536000"
+        cookies = answer.headers.get_list("set-cookie")
+        assert sorted(cookie.partition("=")[0] for cookie in cookies) == [
+            "__Host-idlefee_browser",
+            "__Host-idlefee_device",
+        ]
+        for cookie in cookies:
+            assert {"Secure", "HttpOnly", "Path=/", "SameSite=lax"} <= set(cookie.split("; "))
+            assert "Domain" not in cookie
+        held = cookies[0].partition(";")[0]
+        assert httpx2.get(f"{address}/support", headers={"Cookie": held}).status_code == 200
 
 
 # -- browsers -----------------------------------------------------------------------------------------------
