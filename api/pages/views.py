@@ -63,7 +63,7 @@ class SessionView:
     bar: Bar
     big: str  # the page's one big number where it is no clock
     silent_since: int | None = None
-    ahead: Markup = Markup()  # what happens next, in one sentence; empty where nothing is to be said
+    ahead: Markup | None = None  # what happens next, in one sentence
 
     @property
     def running(self) -> bool:
@@ -85,6 +85,14 @@ class SessionView:
     @property
     def path(self) -> str:
         return session_path(self.key.id)
+
+    def changes_at(self, now: int) -> int | None:
+        """When it looks different though nothing happens: the fee begins, or grows by a minute; none: not soon."""
+        if self.clock is None or self.clock.stands_at is not None:
+            return None
+        if self.clock.counts == "down":
+            return max(self.clock.at, now + 1)
+        return self.clock.at + (max(0, now - self.clock.at) // 60 + 1) * 60
 
     @property
     def text(self) -> str:
