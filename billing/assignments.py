@@ -139,7 +139,7 @@ def assign(
     was plugged in already, it stands there under the default tariff: that was the first.
     """
     present = assignments_of(connection, [site_id]).get(site_id, [])
-    if not present and _plugged_in(connection, site_id):
+    if not present and in_use(connection, site_id):
         present = [_assign_default(connection, site_id, now)]
     begins = 0 if not present else now if valid_from is None else valid_from
     if present and begins < now:
@@ -163,7 +163,7 @@ def assign(
     return Assignment(begins, VersionRef(tariff.name, tariff.version))
 
 
-def _plugged_in(connection: Connection, site_id: str) -> bool:
+def in_use(connection: Connection, site_id: str) -> bool:
     """Whether any session of the site has begun."""
     began = select(sessions.c.id).where(sessions.c.site_id == site_id, sessions.c.plugged_in_at.is_not(None))
     return connection.execute(began.limit(1)).first() is not None

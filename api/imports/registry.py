@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from sqlalchemy import Connection, Text, select
 
 from api.imports.rows import Problem, Row
-from billing.assignments import assign, assignments_of, latest
+from billing.assignments import DEFAULT_TARIFF, assign, assignments_of, in_use, latest
 from billing.decisions import token_given
 from billing.owners import add_missing_owners, give_missing_tokens
 from sessions.database import keys_of
@@ -62,10 +62,13 @@ class Registry:
             else:
                 named.add(row.site)
         named |= set(_sites_of(connection, unplaced).values())
-        for site_id, assigned in sorted(assignments_of(connection, named).items()):
-            for one in assigned:
-                if one.tariff.name != self._tariff:
-                    raise TariffAlreadyAssigned(site_id, one.tariff.name, self._tariff)
+        assigned = assignments_of(connection, named)
+        for site_id in sorted(named):
+            holding = {one.tariff.name for one in assigned.get(site_id, ())}
+            if not holding and in_use(connection, site_id):
+                holding = {DEFAULT_TARIFF}  # a car stands there under it already
+            if other := sorted(holding - {self._tariff}):
+                raise TariffAlreadyAssigned(site_id, other[0], self._tariff)
 
     # -- with each part of the file ---------------------------------------------------------------------
 

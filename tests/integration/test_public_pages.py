@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
+from api.imports.registry import Registry, TariffAlreadyAssigned
 from api.worker import Worker
 from billing import decisions
 from billing.assignments import add_version, assign, latest
@@ -130,6 +131,9 @@ def test_no_later_assignment_changes_the_terms_of_a_car_that_is_plugged_in(visit
     post(visited.app, standing("s"))  # at a site that nobody gave a tariff: it stands there under `standard`
     said = "Accepted at the plug-in: tariff standard, version 1."
     assert said in visited.read("ann", "/sessions/h1/s")
+    imports = Registry(visited.app.names, tariff="waive_completed", site="harbour")
+    with visited.app.reading() as connection, pytest.raises(TariffAlreadyAssigned):
+        imports.check_tariff(connection, [])
     _assign(visited, _tariff())
     until(visited, FULL_AT + 600)
     post(visited.app, [event("unplugged", FULL_AT + 600, "s")])
