@@ -1,5 +1,6 @@
 """Owners, their tokens and vehicles, and the keys that let people in."""
 
+import secrets
 from typing import Annotated, Any
 
 import typer
@@ -225,7 +226,8 @@ def add_vehicle(
             if any(plate in {one.id, one.plate} for one in vehicles_of(connection, owner_id)):
                 raise Refused(f"owner {owner_id} has a car {plate} already")
             token_id = None if uid is None else idlefee.names.surrogate(uid)
-            add(connection, owner_id, Vehicle(plate, name or plate, plate, token_id), idlefee.clock.now())
+            car = Vehicle(f"v-{secrets.token_hex(6)}", name or plate, plate, token_id)  # the id outlives an erasure
+            add(connection, owner_id, car, idlefee.clock.now())
     if as_json:
         show_json({"owner": owner_id, "plate": plate})
     else:

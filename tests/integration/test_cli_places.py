@@ -128,6 +128,11 @@ def test_every_list_shows_what_was_added(shell: Shell) -> None:
     for command in (("owner", "add", "ann"), ("token", "add", "CARD", "--owner", "ann")):
         assert shell(*command).code == 1
     assert shell("vehicle", "add", "B-AB 12", "--owner", "ann").code == 1
+    shell.ok("vehicle", "remove", "B-AB 12", "--owner", "ann")
+    assert shell("vehicle", "remove", "B-AB 12", "--owner", "ann").code == 1
+    shell.ok("vehicle", "add", "B-AB 12", "--owner", "ann")
+    shell.ok("token", "end", "CARD", "--owner", "ann")
+    assert shell("token", "end", "CARD", "--owner", "ann").code == 1
 
 
 def test_a_tariff_that_was_shown_can_be_added_again_and_changes_nothing(lite: Shell, tmp_path: Path) -> None:
