@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from billing.money import format_money
 from billing.notices import Notice, notices_of_session
@@ -20,6 +21,7 @@ from billing.notices.kinds import CHARGE_COMPLETE, FEE_BEGUN, FEE_STEP, ONE_MINU
 from billing.notices.moments import unmoved
 from billing.rating import FeeReport, rate
 from billing.settle import assess
+from billing.store.tables import jobs
 from sessions.folding import fold_sessions
 from sessions.grace import IDLE
 from sessions.store.queries import SessionKey
@@ -94,6 +96,8 @@ def look(place: Town, key: SessionKey) -> None:
     """The worker comes; whatever it tells must be so."""
     known = {one.id for one in notices(place, key)}
     place.work()
+    with place.app.reading() as connection:
+        assert connection.execute(select(jobs.c.key).where(jobs.c.last_error.is_not(None))).all() == []
     for one in notices(place, key):
         if one.id not in known:
             must_be_so(place, key, one)
