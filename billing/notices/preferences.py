@@ -116,7 +116,7 @@ def preferences_by_owner(connection: Connection, owner_ids: Collection[str]) -> 
 
 
 def save_preferences(connection: Connection, owner_id: str, wanted: Preferences, now: int) -> None:
-    """Keep them in place of those before; they hold from the next notice that is handed over. Raises
+    """Keep them in place of those before; mutes hold from the next notice that is written, quiet hours at once. Raises
     `OwnerUnknown`.
     """
     mine = select(owners.c.id).where(owners.c.id == owner_id)
