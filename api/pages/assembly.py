@@ -1,6 +1,6 @@
 """The pages put together: their routes, the ticker behind what moves, and pages for a browser's errors."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -26,12 +26,12 @@ from api.pages import (
     support,
 )
 from api.pages.errors import error_page
-from api.pages.live import Parts, Subject, Ticker
+from api.pages.live import News, Stamp, Subject, Ticker
 from api.pages.loading import Sight
 from api.wiring import Idlefee
 
 STAFFS = (books, operations, support, decide)
-_PARTS_OF = {"front": front.parts_of, "me": me.parts_of, "session": reports.parts_of}
+_LIVE = {"front": front, "me": me.now, "session": reports}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,16 @@ class Pages:
 def install(app: FastAPI, idlefee: Idlefee) -> None:
     """Serve the pages from `app`. Call it after `problems.install`, which goes on answering programs."""
 
-    def compute(subjects: Collection[Subject], bars: bool) -> Mapping[Subject, Parts]:
+    def compute(known: Mapping[Subject, Stamp | None]) -> Mapping[Subject, News]:
         with idlefee.reading() as connection:
             sight = Sight(connection, idlefee.clock.now())
-            found: dict[Subject, Parts] = {}
-            for kind, parts_of in _PARTS_OF.items():
-                if its := [subject for subject in subjects if subject.kind == kind]:
-                    found |= parts_of(sight, its, bars)
+            found: dict[Subject, News] = {}
+            for kind, live in _LIVE.items():
+                its = [subject for subject in known if subject.kind == kind]
+                stamps = live.stamps_of(sight, its) if its else {}
+                if changed := [subject for subject in its if stamps[subject] != known[subject]]:
+                    shown = live.shown_of(sight, changed)
+                    found |= {subject: News(stamps[subject], shown[subject]) for subject in changed}
             return found
 
     app.state.pages = Pages(Ticker(compute, idlefee.clock))

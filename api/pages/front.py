@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from api.guard import Engine
 from api.pages import words
 from api.pages.errors import PageRoute
-from api.pages.live import Parts, Stream, Subject, Watching
+from api.pages.live import LOOK_AGAIN_S, Shown, Stamp, Stream, Subject, Watching
 from api.pages.loading import Sight
 from api.pages.queries import stalls as queries
 from api.pages.queries.stalls import StallRow
@@ -106,18 +106,22 @@ def _out_of_service(connection: Connection, site_ids: Collection[str], now: int)
     }
 
 
-def parts_of(sight: Sight, subjects: Sequence[Subject], bars: bool) -> dict[Subject, Parts]:
+def stamps_of(sight: Sight, subjects: Sequence[Subject]) -> dict[Subject, Stamp]:
+    """Somewhere among so many stalls something has always happened: the front page is drawn anew each second."""
+    return dict.fromkeys(subjects, sight.now)
+
+
+def shown_of(sight: Sight, subjects: Sequence[Subject]) -> dict[Subject, Shown]:
     """What moves on the front page."""
-    return {subject: _parts(sight, subject, bars) for subject in subjects}
+    return {subject: Shown(_parts(sight, subject), sight.now + LOOK_AGAIN_S) for subject in subjects}
 
 
-def _parts(sight: Sight, subject: Subject, bars: bool) -> Parts:
+def _parts(sight: Sight, subject: Subject) -> dict[str, str]:
     found: dict[str, str] = {}
     sites, _ = sites_page(sight.connection, subject.name)
     for stall in (stall for site in stalls_of(sight, sites, subject) for stall in site.stalls):
         found[stall.id] = fragment("_stall.html", stall=stall, now=sight.now)
-        if bars:
-            found[f"bar-{stall.id}"] = draw_row(stall.view.bar) if stall.view else ""
+        found[f"bar-{stall.id}"] = draw_row(stall.view.bar) if stall.view else ""
     return found
 
 

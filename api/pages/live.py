@@ -1,12 +1,13 @@
-"""What moves on open pages, over SSE: one ticker for all of them, whose cost does not grow with the number of pages.
+"""What moves on open pages, over SSE: one ticker for all of them.
 
-Once a second the ticker asks for the parts of every subject somebody watches, together, in a handful of queries,
-and hands each page what changed. Clocks run in the browser; only states, fees and bars are sent.
+Twice a second the ticker asks, in a handful of queries for everybody, which of the watched subjects stand otherwise
+than they did; only those are drawn again, and those whose moment has come to look different by themselves. Each page is
+handed what changed. Clocks run in the browser; only states, fees and bars are sent.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from traceback import format_exception
 from typing import Annotated, Any, NamedTuple
@@ -20,9 +21,10 @@ from sessions.clock import Clock
 
 log = structlog.get_logger()
 
-TICK_S = 1
-WORD_EVERY_TICKS = 10  # a page that hears nothing for longer says so
-REOPEN_AFTER_TICKS = 900  # a stream ends now and then, so that the next one asks again who is looking
+TICK_S = 0.5
+WORD_EVERY_S = 10  # a page that hears nothing for longer says so
+REOPEN_AFTER_S = 900  # a stream ends now and then, so that the next one asks again who is looking
+LOOK_AGAIN_S = 15  # bars grow by themselves, and stations fall silent
 
 
 class Subject(NamedTuple):
@@ -34,9 +36,26 @@ class Subject(NamedTuple):
     is_staff: bool = False
 
 
+class Shown(NamedTuple):
+    """What a page shows of its subject: id of an element → its markup; and until when, if nothing happens."""
+
+    parts: Mapping[str, str]
+    until: int  # UTC seconds
+
+
 Stream = AsyncIterator[ServerSentEvent]
-Parts = Mapping[str, str]  # id of an element → its markup
-Compute = Callable[[Collection[Subject], bool], Mapping[Subject, Parts]]
+Stamp = Hashable  # of the rows behind a subject: another stamp, another sight
+
+
+class News(NamedTuple):
+    """A subject that is to be drawn again."""
+
+    stamp: Stamp
+    shown: Shown
+
+
+# What has another stamp than the one given, which is none for what is to be drawn whatever its stamp.
+Compute = Callable[[Mapping[Subject, Stamp | None]], Mapping[Subject, News]]
 
 
 @dataclass(eq=False, slots=True)
@@ -46,14 +65,16 @@ class _Watcher:
     subject: Subject
     news: asyncio.Queue[dict[str, Any]] = field(default_factory=lambda: asyncio.Queue(2))
     seen: dict[str, str] = field(default_factory=dict)
+    told_at_s: float = 0
 
 
 class Ticker:
-    """Computes once a second what is watched, in the event loop that first watched something."""
+    """Computes what is watched, in the event loop that first watched something."""
 
     def __init__(self, compute: Compute, clock: Clock) -> None:
         self._compute, self._clock = compute, clock
         self._watchers: set[_Watcher] = set()
+        self._drawn: dict[Subject, News] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def watch(self, subject: Subject) -> Stream:
@@ -62,35 +83,46 @@ class Ticker:
         self._watchers.add(watcher)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
+        ends_at_s = asyncio.get_running_loop().time() + REOPEN_AFTER_S
         try:
-            for _ in range(REOPEN_AFTER_TICKS):
+            while asyncio.get_running_loop().time() < ends_at_s:
                 yield ServerSentEvent(data=await watcher.news.get(), retry=2000)
         finally:
             self._watchers.discard(watcher)
 
     async def _run(self) -> None:
-        tick = 0
         while self._watchers:
-            tick += 1
-            await self._tick(tick)
+            await self._tick()
             await asyncio.sleep(TICK_S)
+        self._drawn.clear()
 
-    async def _tick(self, tick: int) -> None:
-        """One round. Bars move every fifth second; the rest when it changes."""
-        watchers = list(self._watchers)
+    async def _tick(self) -> None:
+        watchers, now = list(self._watchers), self._clock.now()
+        watched = {one.subject for one in watchers}
+        drawn = {subject: news for subject, news in self._drawn.items() if subject in watched}
+        known = {subject: _stamp_that_holds(drawn.get(subject), now) for subject in watched}
         try:
-            found = await run_in_threadpool(self._compute, {one.subject for one in watchers}, tick % 5 == 1)
+            self._drawn = {**drawn, **await run_in_threadpool(self._compute, known)}
         except Exception as error:  # noqa: BLE001 - a database that is away comes back; the pages say how old they are
             log.error("the open pages were not refreshed", traceback="".join(format_exception(error)))
             return
-        now = self._clock.now()
+        self._tell(watchers)
+
+    def _tell(self, watchers: Collection[_Watcher]) -> None:
+        now, at_s = self._clock.now(), asyncio.get_running_loop().time()
         for one in watchers:
-            parts = found.get(one.subject, {})
+            parts = self._drawn[one.subject].shown.parts
             changed = {name: markup for name, markup in parts.items() if one.seen.get(name) != markup}
-            if changed or not one.seen or tick % WORD_EVERY_TICKS == 0:
-                one.seen.update(parts)
+            if changed or not one.seen or at_s - one.told_at_s >= WORD_EVERY_S:
                 with contextlib.suppress(asyncio.QueueFull):  # a page that does not read misses news, not memory
                     one.news.put_nowait({"now": now, "parts": changed})
+                    one.seen.update(changed)
+                    one.told_at_s = at_s
+
+
+def _stamp_that_holds(drawn: News | None, now: int) -> Stamp | None:
+    """None where the subject was never drawn, or looks different by now even if nothing happened."""
+    return None if drawn is None or drawn.shown.until <= now else drawn.stamp
 
 
 def _ticker(request: Request) -> Ticker:

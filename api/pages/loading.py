@@ -1,19 +1,23 @@
 """From sessions' keys to what pages show of them: a few queries for any number of sessions, none of which writes."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Text, and_, func, select
 
+from api.pages.live import LOOK_AGAIN_S, Stamp
 from api.pages.queries.stalls import contacts
 from api.pages.running import running_view
 from api.pages.views import SessionView, Silence, ended_view
+from billing.owners import holdings_of
 from billing.rating import report_from_json
 from billing.settle import Assessment, Charge, assess, charges_of
+from sessions.database import keys_of
 from sessions.folding import Folded, fold_sessions
 from sessions.sites import sites_by_id
-from sessions.store.queries import SessionKey
+from sessions.store.queries import SessionKey, snapshots_of
+from sessions.store.tables import facts
 
 SILENT_AFTER_INTERVALS = 3  # RULES, "When a fee posts"
 
@@ -45,6 +49,29 @@ class Sight:
     def views(self, keys: Collection[SessionKey]) -> list[SessionView]:
         """Those that can be shown, in the order asked for."""
         return [one.view for one in self.load(keys).values() if one.view is not None]
+
+
+def stamps_of_sessions(connection: Connection, keys: Collection[SessionKey]) -> dict[SessionKey, Stamp]:
+    """What stands behind each session: its snapshot, the last decision that names it, and whose its token is."""
+    wanted = keys_of(connection, "wanted", (("site_id", Text()), ("session_id", Text())), keys)
+    named = and_(facts.c.site_id == wanted.c.site_id, facts.c.session_id == wanted.c.session_id)
+    decided = select(facts.c.site_id, facts.c.session_id, func.max(facts.c.n)).join(wanted, named)
+    last = {
+        SessionKey(row[0], row[1]): row[2]
+        for row in connection.execute(decided.group_by(facts.c.site_id, facts.c.session_id))
+    }
+    snapshots = {SessionKey(row["site_id"], row["id"]): row for row in snapshots_of(connection, keys)}
+    holdings = holdings_of(connection, {row["token_id"] for row in snapshots.values()} - {None})
+    return {
+        key: (tuple(row.values()), last.get(key), tuple(holdings.get(row["token_id"], ())))
+        for key, row in snapshots.items()
+    }
+
+
+def until(views: Iterable[SessionView], now: int) -> int:
+    """Until when pages of these sessions look the same if nothing happens."""
+    changes = (view.changes_at(now) for view in views)
+    return min([now + LOOK_AGAIN_S, *(at for at in changes if at is not None)])
 
 
 def _load(connection: Connection, keys: Collection[SessionKey], now: int) -> dict[SessionKey, Loaded]:

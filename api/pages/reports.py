@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from api.guard import Engine
 from api.pages import evidence
 from api.pages.errors import PageRoute, nothing_here
-from api.pages.live import Parts, Stream, Subject, Watching
-from api.pages.loading import Loaded, Sight
+from api.pages.live import LOOK_AGAIN_S, Shown, Stamp, Stream, Subject, Watching
+from api.pages.loading import Loaded, Sight, stamps_of_sessions, until
 from api.pages.queries import stalls as queries
 from api.pages.rendering import fragment, page
 from api.pages.views import SessionView
@@ -106,19 +106,26 @@ def _overlapping(found: Loaded, excuses: list[Fact]) -> list[Fact]:
 # -- while it runs ------------------------------------------------------------------------------------------
 
 
-def parts_of(sight: Sight, subjects: Sequence[Subject], bars: bool) -> dict[Subject, Parts]:
+def stamps_of(sight: Sight, subjects: Sequence[Subject]) -> dict[Subject, Stamp]:
+    """What stands behind the pages of sessions."""
+    keys = queries.session_keys(sight.connection, {subject.name for subject in subjects})
+    found = {key.id: stamp for key, stamp in stamps_of_sessions(sight.connection, keys).items()}
+    return {subject: found.get(subject.name, ()) for subject in subjects}
+
+
+def shown_of(sight: Sight, subjects: Sequence[Subject]) -> dict[Subject, Shown]:
     """What moves on the pages of sessions."""
     keys = queries.session_keys(sight.connection, {subject.name for subject in subjects})
     views = {view.key.id: view for view in sight.views(keys)}
-    return {subject: _parts(views.get(subject.name), subject, sight.now, bars) for subject in subjects}
+    return {subject: _shown(views.get(subject.name), subject, sight.now) for subject in subjects}
 
 
-def _parts(view: SessionView | None, subject: Subject, now: int, bars: bool) -> Parts:
+def _shown(view: SessionView | None, subject: Subject, now: int) -> Shown:
     """Once the session is over, or no longer the visitor's, the page asks for itself again."""
     if view is None or not view.running or not (subject.is_staff or view.owner_id == subject.owner_id):
-        return {"stage": "over"}
-    found = {"stage": "running", f"head:{view.key.id}": fragment("_head.html", view=view, now=now)}
-    return found | ({f"bar:{view.key.id}": fragment("_bar.html", view=view)} if bars else {})
+        return Shown({"stage": "over"}, now + LOOK_AGAIN_S)
+    head, bar = fragment("_head.html", view=view, now=now), fragment("_bar.html", view=view)
+    return Shown({"stage": "running", f"head:{view.key.id}": head, f"bar:{view.key.id}": bar}, until([view], now))
 
 
 def _subject(request: Request, idlefee: Engine, visitor: SignedIn, session_id: SessionId) -> Subject:

@@ -1,13 +1,13 @@
-"""The ticker behind open pages: its cost does not grow with their number, and only what changed is sent."""
+"""The ticker behind open pages: what stands as it stood is not drawn again, and only what changed is sent."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from api.pages import live
-from api.pages.live import Parts, Subject, Ticker
+from api.pages.live import News, Shown, Stamp, Subject, Ticker
 from sessions.clock import FixedClock
 
 STALLS = Subject("front", "")
@@ -15,11 +15,13 @@ ANN = Subject("me", "", "ann")
 
 
 class Computed:
-    """Answers with what it is told to, and counts how often it was asked."""
+    """Answers with what it is told to, and counts how often it was asked. Stamps are what is shown."""
 
     def __init__(self) -> None:
         self.parts: dict[Subject, dict[str, str]] = {STALLS: {"a": "1", "b": "1"}, ANN: {"mine": "1"}}
         self.asked: list[set[Subject]] = []
+        self.drawn: list[Subject] = []
+        self.until = 1000
         self.broken = False
 
     async def asked_for(self, times: int) -> None:
@@ -28,11 +30,14 @@ class Computed:
             while len(self.asked) < times:  # noqa: ASYNC110 - asked in another thread, which may not set an Event
                 await asyncio.sleep(0.001)
 
-    def __call__(self, subjects: Collection[Subject], _bars: bool) -> Mapping[Subject, Parts]:
-        self.asked.append(set(subjects))
+    def __call__(self, known: Mapping[Subject, Stamp | None]) -> Mapping[Subject, News]:
+        self.asked.append(set(known))
         if self.broken:
             raise ConnectionError("the database is away")
-        return {subject: dict(self.parts[subject]) for subject in subjects}
+        stamps = {subject: str(self.parts[subject]) for subject in known}
+        changed = [subject for subject in known if stamps[subject] != known[subject]]
+        self.drawn += changed
+        return {one: News(stamps[one], Shown(dict(self.parts[one]), self.until)) for one in changed}
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +110,22 @@ def test_nothing_is_computed_for_nobody() -> None:
         return len((await news_of(ticker, ANN, 1))[0])  # and it begins again for whoever comes next
 
     assert asyncio.run(watched()) == 1
+
+
+def test_what_stands_as_it_stood_is_drawn_once_until_its_moment_comes() -> None:
+    computed, clock = Computed(), FixedClock(0)
+    computed.until = 60
+
+    async def watched() -> None:
+        watching = asyncio.create_task(news_of(Ticker(computed, clock), ANN, 100))
+        await computed.asked_for(5)
+        assert computed.drawn == [ANN]
+        computed.parts[ANN]["mine"] = "2"  # noticed by its stamp
+        await computed.asked_for(8)
+        assert computed.drawn == [ANN] * 2
+        clock.advance(60)
+        await computed.asked_for(12)
+        assert len(computed.drawn) > 2
+        watching.cancel()
+
+    asyncio.run(watched())

@@ -7,9 +7,8 @@ Each reads and changes the rows of the owner who is signed in and of nobody else
 from fastapi import APIRouter
 
 from api.pages.me import account, inbox, leaving, now, preferences, statements, vehicles
-from api.pages.me.now import parts_of
 
-__all__ = ["parts_of", "router"]
+__all__ = ["now", "router"]
 
 router = APIRouter(include_in_schema=False)
 for _module in (now, inbox, vehicles, account, statements, preferences, leaving):

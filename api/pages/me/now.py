@@ -9,8 +9,8 @@ from fastapi.sse import EventSourceResponse
 from api.channels.push import public_key, vapid_key
 from api.guard import Engine
 from api.pages.errors import PageRoute
-from api.pages.live import Parts, Stream, Subject, Watching
-from api.pages.loading import Sight
+from api.pages.live import Shown, Stamp, Stream, Subject, Watching
+from api.pages.loading import Sight, stamps_of_sessions, until
 from api.pages.me.whose import OwnerId
 from api.pages.queries import owners as queries
 from api.pages.rendering import fragment, page
@@ -59,23 +59,34 @@ def _stage(views: Sequence[SessionView]) -> str:
     return " ".join(view.key.id for view in views) or "none"
 
 
-def parts_of(sight: Sight, subjects: Sequence[Subject], bars: bool) -> dict[Subject, Parts]:
+def stamps_of(sight: Sight, subjects: Sequence[Subject]) -> dict[Subject, Stamp]:
+    """What stands behind owners' pages."""
+    owner_ids = {subject.owner_id for subject in subjects if subject.owner_id}
+    running_of, unread = queries.running_of(sight.connection, owner_ids), queries.unread_of(sight.connection, owner_ids)
+    stamps = stamps_of_sessions(sight.connection, set().union(*running_of.values()))
+    return {
+        subject: (unread[subject.owner_id], frozenset(stamps[key] for key in running_of[subject.owner_id]))
+        for subject in subjects
+        if subject.owner_id is not None
+    }
+
+
+def shown_of(sight: Sight, subjects: Sequence[Subject]) -> dict[Subject, Shown]:
     """What moves on owners' pages."""
     owner_ids = {subject.owner_id for subject in subjects if subject.owner_id}
     found, unread = running(sight, owner_ids), queries.unread_of(sight.connection, owner_ids)
     return {
-        subject: _parts(found.get(subject.owner_id or "", []), unread.get(subject.owner_id or "", 0), sight.now, bars)
+        subject: _shown(found.get(subject.owner_id or "", []), unread.get(subject.owner_id or "", 0), sight.now)
         for subject in subjects
     }
 
 
-def _parts(views: Sequence[SessionView], unread: int, now: int, bars: bool) -> Parts:
+def _shown(views: Sequence[SessionView], unread: int, now: int) -> Shown:
     found: dict[str, str] = {"stage": _stage(views), "unread": fragment("me/_unread.html", unread=unread)}
     for view in views:
         found[f"head:{view.key.id}"] = fragment("_head.html", view=view, now=now)
-        if bars:
-            found[f"bar:{view.key.id}"] = fragment("_bar.html", view=view)
-    return found
+        found[f"bar:{view.key.id}"] = fragment("_bar.html", view=view)
+    return Shown(found, until(views, now))
 
 
 @router.get("/live/me", response_class=EventSourceResponse)

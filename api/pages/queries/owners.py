@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, and_, func, select, union
 
 from billing.store.tables import notices, token_holders
+from sessions.database import one_of
 from sessions.facts import Kind
 from sessions.store.queries import SessionKey
 from sessions.store.tables import facts, sellers, sessions, sites
@@ -16,16 +17,26 @@ def perhaps_running(connection: Connection, owner_ids: Collection[str]) -> list[
 
     Whose a session is in the end, `billing.settle` says.
     """
+    return sorted(set().union(*running_of(connection, owner_ids).values()))
+
+
+def running_of(connection: Connection, owner_ids: Collection[str]) -> dict[str, set[SessionKey]]:
+    """The same by owner; a session that changed hands is everybody's who had it."""
     unsettled = (sessions.c.closed.is_(False), sessions.c.plugged_in_at.is_not(None))
-    their_tokens = select(token_holders.c.token_id).where(token_holders.c.owner_id.in_(sorted(owner_ids)))
-    by_token = select(sessions.c.site_id, sessions.c.id).where(*unsettled, sessions.c.token_id.in_(their_tokens))
-    claimed = and_(facts.c.site_id == sessions.c.site_id, facts.c.session_id == sessions.c.id)
-    by_claim = (
-        select(sessions.c.site_id, sessions.c.id)
-        .join(facts, claimed)
-        .where(*unsettled, facts.c.kind == Kind.CLAIM.value, facts.c.owner_id.in_(sorted(owner_ids)))
+    held = (
+        select(token_holders.c.owner_id, sessions.c.site_id, sessions.c.id)
+        .join(sessions, sessions.c.token_id == token_holders.c.token_id)
+        .where(*unsettled, one_of(connection, token_holders.c.owner_id, owner_ids))
     )
-    return sorted(SessionKey(row[0], row[1]) for row in connection.execute(union(by_token, by_claim)))
+    claimed = (
+        select(facts.c.owner_id, sessions.c.site_id, sessions.c.id)
+        .join(sessions, and_(facts.c.site_id == sessions.c.site_id, facts.c.session_id == sessions.c.id))
+        .where(*unsettled, facts.c.kind == Kind.CLAIM.value, one_of(connection, facts.c.owner_id, owner_ids))
+    )
+    found: dict[str, set[SessionKey]] = {owner_id: set() for owner_id in owner_ids}
+    for owner_id, *key in connection.execute(union(held, claimed)):
+        found[owner_id].add(SessionKey(*key))
+    return found
 
 
 def seller_names(connection: Connection) -> dict[str, str]:
@@ -36,7 +47,7 @@ def unread_of(connection: Connection, owner_ids: Collection[str]) -> dict[str, i
     """How many notices each of these owners has not read."""
     statement = (
         select(notices.c.owner_id, func.count())
-        .where(notices.c.owner_id.in_(sorted(owner_ids)), notices.c.read_at.is_(None))
+        .where(one_of(connection, notices.c.owner_id, owner_ids), notices.c.read_at.is_(None))
         .group_by(notices.c.owner_id)
     )
     counted = {row[0]: int(row[1]) for row in connection.execute(statement)}
