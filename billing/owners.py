@@ -25,7 +25,8 @@ class TokenTaken(Exception):
     """The token already stands for somebody in part of that time."""
 
 
-EMAIL_PATTERN = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"
+_ATOM, _LABEL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+", r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+EMAIL_PATTERN = rf"^{_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})*$"  # what every mail server takes: a dot-atom, in ASCII
 LONGEST_EMAIL = 254
 
 
@@ -91,8 +92,9 @@ def set_language(connection: Connection, owner_id: str, language: str) -> None:
 
 
 def set_email(connection: Connection, owner_id: str, email: str) -> None:
-    """Where this owner's mail goes from now on. Raises `OwnerUnknown`."""
-    changed = connection.execute(update(owners).where(owners.c.id == owner_id).values(email=email))
+    """Where this owner's mail goes from now on. Raises `OwnerUnknown`, also for one who has left."""
+    there = (owners.c.id == owner_id, owners.c.erased_at.is_(None))
+    changed = connection.execute(update(owners).where(*there).values(email=email))
     if not changed.rowcount:
         raise OwnerUnknown(owner_id)
 

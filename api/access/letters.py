@@ -6,7 +6,6 @@ else uses must hear of it. No sentence in here (`billing.notices.account_letters
 """
 
 from collections.abc import Callable
-from email.headerregistry import Address
 
 from sqlalchemy import Connection
 
@@ -16,7 +15,7 @@ from api.access.secret import Secret
 from api.channels.mail import Mailer, mail
 from billing.jobs import Job, Lease, schedule
 from billing.notices import account_letters, store
-from billing.notices.channels import Down, Refused
+from billing.notices.channels import Down
 from billing.notices.contacts import EMAIL
 from billing.notices.kinds import ACCOUNT, ADDRESS_CHANGED, NEW_DEVICE
 from billing.notices.letters import Letter
@@ -124,12 +123,8 @@ class Letters:
         return self._hand_over(notice_id(job.kind, to.id, job.key, str(job.due_at)), to, letter, now)
 
     def _hand_over(self, id_: str, to: Owner, letter: Letter, at: int) -> str:
-        try:
-            address = Address(to.name or "", addr_spec=to.email or "")
-            message = mail(id_, sender=self._sender, to=address, subject=letter.subject, body=letter.body, at=at)
-        except ValueError as error:
-            raise Refused(f"no mail can go to this address: {error}") from None
-        return self._mailer.send(id_, message)
+        said = {"subject": letter.subject, "body": letter.body, "at": at}
+        return self._mailer.send(id_, mail(id_, sender=self._sender, to=to.email or "", name=to.name, **said))
 
     def _once_sent(self, lease: Lease, job: Job, send: Callable[[], list[str]]) -> list[str]:
         """End the step when everything went out. Where no mail server answers it waits, and costs no attempt."""

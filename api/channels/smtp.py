@@ -1,13 +1,21 @@
 """Mails through a mail server: `IDLEFEE_SMTP_URL`. Which of its answers are for good, and which are its own trouble."""
 
 import asyncio
+import re
 from email.message import EmailMessage
 from email.utils import parseaddr
 from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from aiosmtplib import SMTP, SMTPDataError, SMTPException, SMTPRecipientsRefused, SMTPResponseException
+from aiosmtplib import (
+    SMTP,
+    SMTPDataError,
+    SMTPException,
+    SMTPNotSupported,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+)
 
 from billing.notices import Down, Refused
 
@@ -62,6 +70,8 @@ class SmtpServer:
             raise self._refusal(refused.recipients[0]) from None
         except SMTPDataError as refused:
             raise self._refusal(refused) from None
+        except SMTPNotSupported as refused:  # letters in an address that this server knows nothing of
+            raise Refused(_said(refused)) from None
         except (SMTPException, OSError, TimeoutError) as error:  # no connection, no sign-in, no answer
             raise Down(_said(error)) from None
 
@@ -87,7 +97,7 @@ class SmtpServer:
             await client.connect()
             try:
                 _refused, answer = await client.send_message(message)
-                return answer[:200]
+                return _nameless(answer)[:200]
             finally:
                 client.close()
 
@@ -95,5 +105,10 @@ class SmtpServer:
 def _said(error: BaseException) -> str:
     """The server's own words, or what kept it from having any."""
     if isinstance(error, SMTPResponseException):
-        return f"{error.code} {error.message}"
-    return f"{type(error).__name__}: {error}"
+        return _nameless(f"{error.code} {error.message}")
+    return _nameless(f"{type(error).__name__}: {error}")
+
+
+def _nameless(said: str) -> str:
+    """Without addresses: servers like to repeat them, and what they say is kept and logged."""
+    return re.sub(r"[^\s<>@]+@[^\s<>@]+", "…", said)

@@ -35,10 +35,14 @@ def add_owner(
 ) -> None:
     """Add an owner."""
     with opened(database, create=True) as idlefee:
-        from billing.owners import Owner, OwnerUnknown
+        from billing.owners import Owner, OwnerUnknown, is_email
         from billing.owners import add_owner as add
         from billing.owners import owner as known
 
+        if email is not None and not is_email(email):
+            raise Refused(f"{email!r} is no e-mail address: one looks like name@example.com", Exit.USAGE)
+        if name is not None and not (0 < len(name) <= 128 and name.isprintable()):
+            raise Refused("--name: 1 to 128 characters, none of them a line end or the like", Exit.USAGE)
         with idlefee.writing() as connection:
             try:
                 known(connection, id_)

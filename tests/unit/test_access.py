@@ -77,6 +77,15 @@ def test_what_was_not_signed_for_a_purpose_is_worth_nothing(text: str) -> None:
         ("", False),
         ("a" * 252 + "@b", True),
         ("a" * 253 + "@b", False),
+        ("o'neil+cars@mail.example.co", True),
+        ("a,b@example.com", False),  # two addresses to a mail server
+        ("a(b)@example.com", False),  # a comment: the mail would go to another address
+        ("<a@example.com>", False),
+        ("a@example.com.", False),
+        ("a@[127.0.0.1]", False),
+        ("m\u00fcller@example.com", False),
+        ("ann@m\u00fcller.example", False),
+        ("ann@xn--mller-kva.example", True),
     ],
 )
 def test_an_address_is_what_mail_could_go_to(text: str, is_one: bool) -> None:

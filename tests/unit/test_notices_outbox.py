@@ -70,13 +70,30 @@ def test_what_was_left_of_a_crash_is_no_mail_and_in_nobodys_way(outbox: Mail, tm
 
 
 @pytest.mark.parametrize(
-    "owner",
+    "address",
     [
-        Owner("eve", "Eve", "eve@example.org\r\nBcc: all@example.org"),
-        Owner("eve", "Eve\r\nBcc: all@example.org", "eve@example.org"),
+        "eve@example.org\r\nBcc: all@example.org",
+        "eve@example.org, all@example.org",
+        "eve(x)@example.org",
+        "<eve@x>",
+        "é@x",
     ],
 )
-def test_an_address_cannot_smuggle_in_a_header(outbox: Mail, tmp_path: Path, owner: Owner) -> None:
-    with pytest.raises(Refused, match="no mail can go to this address"):
-        outbox.hand_over(Outgoing("0a1b", "final", owner, "s", "b", 0, About("depot")), at(owner))
+def test_what_is_no_address_gets_no_mail_and_no_other_gets_it(outbox: Mail, tmp_path: Path, address: str) -> None:
+    eve = Owner("eve", "Eve", address)
+    with pytest.raises(Refused, match=r"^no mail can go to this address$"):
+        outbox.hand_over(Outgoing("0a1b", "final", eve, "s", "b", 0, About("depot")), at(eve))
     assert list(tmp_path.glob("**/*.eml")) == []
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\x85", "\u2028", "\x1d"])
+def test_a_name_cannot_smuggle_in_a_header_and_keeps_no_mail_back(outbox: Mail, tmp_path: Path, end: str) -> None:
+    name = f'"Eve" <e@x>{end}Bcc: all@example.org'
+    eve = Owner("eve", name, "eve@example.org")
+    outbox.hand_over(Outgoing("0a1b", "final", eve, f"At {name}", "b", 0, About("depot")), at(eve))
+    mail = message_from_bytes((tmp_path / "deep" / "outbox" / "0a1b.eml").read_bytes(), policy=policy.default)
+    assert mail["Bcc"] is None
+    assert [(one.display_name, one.addr_spec) for one in mail["To"].addresses] == [
+        ('"Eve" <e@x> Bcc: all@example.org', "eve@example.org")
+    ]
+    assert mail["Subject"] == 'At "Eve" <e@x> Bcc: all@example.org'
