@@ -1,8 +1,8 @@
 """What moves on open pages, over SSE: one ticker for all of them.
 
-Twice a second the ticker asks, in a handful of queries for everybody, which of the watched subjects stand otherwise
-than they did; only those are drawn again, and those whose moment has come to look different by themselves. Each page is
-handed what changed. Clocks run in the browser; only states, fees and bars are sent.
+Some times a second the ticker asks, in a handful of queries for everybody, which of the watched subjects stand
+otherwise than they did; only those are drawn again, and those whose moment has come to look different by themselves.
+Each page is handed what changed. Clocks run in the browser; only states, fees and bars are sent.
 """
 
 import asyncio
@@ -21,10 +21,11 @@ from sessions.clock import Clock
 
 log = structlog.get_logger()
 
-TICK_S = 0.5
+TICK_S = 0.25
 WORD_EVERY_S = 10  # a page that hears nothing for longer says so
 REOPEN_AFTER_S = 900  # a stream ends now and then, so that the next one asks again who is looking
-LOOK_AGAIN_S = 15  # bars grow by themselves, and stations fall silent
+LOOK_AGAIN_S = 30  # bars grow by themselves, and stations fall silent
+DRAWN_A_TICK = 50  # of what nothing happened to: whatever did must not wait behind it
 
 
 class Subject(NamedTuple):
@@ -100,9 +101,8 @@ class Ticker:
         watchers, now = list(self._watchers), self._clock.now()
         watched = {one.subject for one in watchers}
         drawn = {subject: news for subject, news in self._drawn.items() if subject in watched}
-        known = {subject: _stamp_that_holds(drawn.get(subject), now) for subject in watched}
         try:
-            self._drawn = {**drawn, **await run_in_threadpool(self._compute, known)}
+            self._drawn = {**drawn, **await run_in_threadpool(self._compute, _asked_for(watched, drawn, now))}
         except Exception as error:  # noqa: BLE001 - a database that is away comes back; the pages say how old they are
             log.error("the open pages were not refreshed", traceback="".join(format_exception(error)))
             return
@@ -111,18 +111,22 @@ class Ticker:
     def _tell(self, watchers: Collection[_Watcher]) -> None:
         now, at_s = self._clock.now(), asyncio.get_running_loop().time()
         for one in watchers:
-            parts = self._drawn[one.subject].shown.parts
+            news = self._drawn.get(one.subject)
+            parts = {} if news is None else news.shown.parts
             changed = {name: markup for name, markup in parts.items() if one.seen.get(name) != markup}
-            if changed or not one.seen or at_s - one.told_at_s >= WORD_EVERY_S:
+            if changed or at_s - one.told_at_s >= WORD_EVERY_S:
                 with contextlib.suppress(asyncio.QueueFull):  # a page that does not read misses news, not memory
                     one.news.put_nowait({"now": now, "parts": changed})
                     one.seen.update(changed)
                     one.told_at_s = at_s
 
 
-def _stamp_that_holds(drawn: News | None, now: int) -> Stamp | None:
-    """None where the subject was never drawn, or looks different by now even if nothing happened."""
-    return None if drawn is None or drawn.shown.until <= now else drawn.stamp
+def _asked_for(watched: Collection[Subject], drawn: Mapping[Subject, News], now: int) -> dict[Subject, Stamp | None]:
+    """Everything drawn before, by its stamp; and some of what was not yet, or looks different by now, to be drawn."""
+    asked: dict[Subject, Stamp | None] = {subject: news.stamp for subject, news in drawn.items()}
+    since = {subject: drawn[subject].shown.until if subject in drawn else 0 for subject in watched}
+    due = sorted((subject for subject in watched if since[subject] <= now), key=since.__getitem__)
+    return asked | dict.fromkeys(due[:DRAWN_A_TICK])
 
 
 def _ticker(request: Request) -> Ticker:

@@ -87,9 +87,13 @@ class SessionView:
         return session_path(self.key.id)
 
     def changes_at(self, now: int) -> int | None:
-        """When it looks different though nothing happens: the fee begins, or grows by a minute; none: not soon."""
+        """When it looks different though nothing happens: what was reported this second has lasted one, the fee begins,
+        or grows by a minute; none: not soon.
+        """
         if self.clock is None or self.clock.stands_at is not None:
             return None
+        if any(moment.at >= now for moment in self.bar.moments):
+            return now + 1
         if self.clock.counts == "down":
             return max(self.clock.at, now + 1)
         return self.clock.at + (max(0, now - self.clock.at) // 60 + 1) * 60

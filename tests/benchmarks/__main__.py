@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-NAMES = ("imports", "uploads", "rerate")
+NAMES = ("imports", "uploads", "owners", "rerate")
 
 
 def main(wanted: list[str]) -> None:

@@ -80,6 +80,7 @@ class Target:
     port: int
     path: str
     key: str = ""
+    pid: int = 0
 
 
 def post_all(target: Target, queues: Sequence[Sequence[bytes]]) -> float:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import uvicorn
@@ -45,17 +45,22 @@ def prepare(url: str, stations: int) -> str:
 
 
 @contextmanager
-def serving(what: str, url: str = "", key: str = "") -> Iterator[Target]:
-    """Run `what` (`idlefee`, `fastapi` or `asgi`) in a process of its own until the block ends."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.servers", what, str(port), url])
+def serving(what: str, url: str = "", key: str = "", settings: Mapping[str, str] | None = None) -> Iterator[Target]:
+    """Run `what` (`idlefee`, `idlefee+worker`, `fastapi` or `asgi`) in a process of its own until the block ends."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.benchmarks.servers", what, str(port), url]
+    process = subprocess.Popen(command, env={**os.environ, **(settings or {})})
     try:
         _wait_for(port, process)
-        yield Target("127.0.0.1", port, "/v1/events", key)
+        yield Target("127.0.0.1", port, "/v1/events", key, process.pid)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(20)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
@@ -72,10 +77,10 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
 
 
 def main(what: str, port: int, url: str) -> None:
-    if what == "idlefee":
+    if what.startswith("idlefee"):
         from api.server import serve
 
-        serve(Settings(database_url=url, port=port), worker=False)
+        serve(Settings(database_url=url, port=port), worker=what == "idlefee+worker")
         return
     from tests.benchmarks.ceilings import empty_asgi, empty_fastapi
 
