@@ -5,9 +5,10 @@ Preferences and quiet hours do not hold here: an owner who asked for a link wait
 else uses must hear of it. No sentence in here (`billing.notices.account_letters`), no route.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Collection
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete, select
 
 from api.access import links
 from api.access.links import ADDRESS_LASTS_S, SIGN_IN_LASTS_S, Changed
@@ -21,10 +22,11 @@ from billing.notices.kinds import ACCOUNT, ADDRESS_CHANGED, NEW_DEVICE
 from billing.notices.letters import Letter
 from billing.notices.store import NO_SITE, Notice, notice_id
 from billing.owners import Owner, owner, owners_at
+from billing.store.tables import jobs
 from billing.texts import texts
 from sessions.database import reading, writing
 
-SIGN_IN_LINK, CONFIRM_ADDRESS, ACCOUNT_LETTER = "sign_in_link", "confirm_address", "account_letter"
+KINDS = SIGN_IN_LINK, CONFIRM_ADDRESS, ACCOUNT_LETTER = "sign_in_link", "confirm_address", "account_letter"
 MOST_AT_ONE_ADDRESS = 5
 TRIED_AGAIN_S = 30
 
@@ -54,6 +56,7 @@ def tell_of_device(connection: Connection, owner_id: str, device_id: str, label:
 def tell_of_address(connection: Connection, changed: Changed, now: int) -> None:
     """Mail goes elsewhere from now on; the address before hears of it, if there was one."""
     to = changed.owner
+    forget_letters(connection, to.id, changed.before, [SIGN_IN_LINK])
     letter = account_letters.address_changed(texts(to.language), to.email or "", now)
     before = Owner(to.id, to.name, changed.before, to.language)
     _tell(connection, before, ADDRESS_CHANGED, letter, now, str(now))
@@ -67,6 +70,23 @@ def _tell(connection: Connection, to: Owner, kind: str, letter: Letter, now: int
     body = {"owner_id": to.id, "notice_id": id_, "email": to.email}
     if to.email:
         schedule(connection, [Job(f"{ACCOUNT_LETTER}:{id_}", ACCOUNT_LETTER, now, body)], now)
+
+
+# -- forgotten ----------------------------------------------------------------------------------------------
+
+
+def forget_letters(connection: Connection, owner_id: str, email: str | None, kinds: Collection[str] = KINDS) -> None:
+    """Letters to an owner that were not sent, or could not be, and links asked for with their address: each of them
+    names an address.
+    """
+    address = (email or "").lower()
+    waiting = connection.execute(select(jobs.c.key, jobs.c.body).where(jobs.c.kind.in_(kinds))).all()
+    theirs = [
+        key
+        for key, body in ((key, json.loads(text)) for key, text in waiting)
+        if body.get("owner_id") == owner_id or (address and (body.get("email") or "").lower() == address)
+    ]
+    connection.execute(delete(jobs).where(jobs.c.key.in_(theirs)))
 
 
 # -- sent ---------------------------------------------------------------------------------------------------
@@ -123,8 +143,9 @@ class Letters:
         return self._hand_over(notice_id(job.kind, to.id, job.key, str(job.due_at)), to, letter, now)
 
     def _hand_over(self, id_: str, to: Owner, letter: Letter, at: int) -> str:
-        said = {"subject": letter.subject, "body": letter.body, "at": at}
-        return self._mailer.send(id_, mail(id_, sender=self._sender, to=to.email or "", name=to.name, **said))
+        address, subject, body = to.email or "", letter.subject, letter.body
+        message = mail(id_, sender=self._sender, to=address, name=to.name, subject=subject, body=body, at=at)
+        return self._mailer.send(id_, message)
 
     def _once_sent(self, lease: Lease, job: Job, send: Callable[[], list[str]]) -> list[str]:
         """End the step when everything went out. Where no mail server answers it waits, and costs no attempt."""

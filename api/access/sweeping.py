@@ -1,15 +1,20 @@
-"""What is over is not kept: old windows of limits, and what let browsers in and does so no longer."""
+"""What is over is not kept: old windows of limits, what let browsers in and does so no longer, letters about signing in
+that never went out.
+"""
 
 from sqlalchemy import Connection, delete, func
 
+from api.access import letters
 from api.access.keys import KeyKind
 from api.access.tables import access_keys, rate_limits
 from billing.jobs import Job, Lease, schedule
+from billing.store.tables import jobs
 
 STEP = "sweep_access"
 EVERY_S = 3600
 LIMITS_KEPT_S = 24 * 3600  # longer than any window
 KEYS_KEPT_S = 30 * 24 * 3600
+LETTERS_KEPT_S = 7 * 24 * 3600  # that could not be sent: long enough for somebody to look why
 
 
 def sweep_later(connection: Connection, now: int) -> None:
@@ -27,3 +32,5 @@ def sweep(lease: Lease) -> None:
         )
         over = func.coalesce(access_keys.c.revoked_at, access_keys.c.expires_at) < turn.now - KEYS_KEPT_S
         turn.connection.execute(delete(access_keys).where(passing, over))
+        unsent = jobs.c.kind.in_(letters.KINDS) & (jobs.c.created_at < turn.now - LETTERS_KEPT_S)
+        turn.connection.execute(delete(jobs).where(unsent))

@@ -5,9 +5,10 @@ A step hands its notice over outside any transaction and records the acceptance 
 only after a crash between the two, under the same id.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete, select
 
 from billing.engine import LOOK_AT_STAY, Cause, resettle
 from billing.jobs import Job, Lease, Turn, schedule, session_job
@@ -19,11 +20,13 @@ from billing.notices.kinds import CHARGE_COMPLETE
 from billing.notices.preferences import not_muted, preferences_by_owner, preferences_of
 from billing.notices.store import Notice
 from billing.owners import Owner
+from billing.store.tables import channel_health, jobs, notices
 from billing.timers import lock_sessions
 from sessions.database import reading, writing
 from sessions.facts import Fact, Kind, record_facts
 from sessions.store.queries import SessionKey
 
+HAND_OVER = "hand_over"
 ACCEPTED = Cause("a channel accepted the notice", quiet=True)
 GIVEN_UP_AFTER_S = 5 * 24 * 3600
 GIVEN_UP = "nobody answered there for five days"
@@ -163,5 +166,16 @@ def _step(notice: Notice, to: str) -> Job:
         "notice_id": notice.id,
         "channel": to,
     }
-    key = f"hand_over:{to}:{notice.id}"
-    return Job(key=key, kind="hand_over", due_at=notice.created_at, body=body, site_id=notice.site_id)
+    key = f"{HAND_OVER}:{to}:{notice.id}"
+    return Job(key=key, kind=HAND_OVER, due_at=notice.created_at, body=body, site_id=notice.site_id)
+
+
+def stop_telling(connection: Connection, owner_id: str) -> None:
+    """Nothing that waits for this owner is handed over any more. What a provider said of it may name them: it goes too,
+    and is soon learned again where it still holds.
+    """
+    theirs = set(connection.execute(select(notices.c.id).where(notices.c.owner_id == owner_id)).scalars())
+    waiting = connection.execute(select(jobs.c.key, jobs.c.body).where(jobs.c.kind == HAND_OVER)).all()
+    keys = [key for key, body in waiting if json.loads(body)["notice_id"] in theirs]
+    connection.execute(delete(jobs).where(jobs.c.key.in_(keys)))
+    connection.execute(delete(channel_health))

@@ -76,6 +76,8 @@ def test_access_that_makes_no_sense_is_refused(lite: Shell, arguments: list[str]
         (["stall", "add", "st-9/A"], 1, "there is no station st-9"),
         (["stall", "add", "A"], 2, "STATION/STALL"),
         (["owner", "add", "a b"], 2, "letters, digits"),
+        (["owner", "add", "june", "--email", "june@home, all@home"], 2, "is no e-mail address"),
+        (["owner", "add", "june", "--name", "June\nBcc: all"], 2, "none of them a line end"),
         (["token", "add", "X", "--owner", "ghost"], 1, "idlefee owner add ghost"),
         (["token", "add", "X", "--owner", "g", "--from", "2025-05-01T10:00:00"], 2, "must name its UTC offset"),
         (["vehicle", "add", "B-AB 12", "--owner", "ghost"], 1, "there is no owner ghost"),

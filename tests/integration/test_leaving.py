@@ -7,14 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, inspect, select, text
+from sqlalchemy import Connection, insert, inspect, select, text, update
 
+from api.access import letters
+from api.access.secret import Secret
 from api.access.tables import devices
+from api.personal import personal_data
 from api.worker import Worker
 from billing import decisions
+from billing.jobs import Job, schedule
 from billing.notices.contacts import WEBHOOK, add_contact
+from billing.notices.health import note_failure
 from billing.notices.preferences import Preferences, save_preferences
-from billing.owners import Vehicle, add_vehicle, end_token, give_token, tokens_of
+from billing.owners import OwnerUnknown, Vehicle, add_vehicle, end_token, give_token, set_email, tokens_of
+from billing.store.tables import deliveries, jobs, notices
 from billing.verify import verify
 from sessions.database import metadata
 from tests.integration.command_line import Shell
@@ -22,7 +28,7 @@ from tests.integration.doors import open_doors
 from tests.integration.page_visits import FULL_AT, Visits, event, standing, until, visits
 from tests.integration.small_world import NOON, a_session, post, told
 
-PERSONAL = ("Ann", "ann@example.org", "Annmobile", "ANN 123", "ANNPLATE", "ANNSCARD", "annhook")
+PERSONAL = ("Ann", "ann@example.org", "Annmobile", "ANN 123", "ANNPLATE", "ANNSCARD", "annhook", "ann@new", "ann's")
 
 
 @pytest.fixture
@@ -56,6 +62,22 @@ def lived_in(visited: Visits) -> None:
     with visited.app.writing() as connection:
         key = decisions.session_key(connection, "h2/claimed")
         decisions.claim(connection, key, "ann", author="test", reason="hers", now=NOON + 2600)
+        out_of_luck(connection, visited.app.secret, NOON + 2600)
+
+
+def out_of_luck(connection: Connection, secret: Secret, now: int) -> None:
+    """What a server said of Ann's mail, and steps for her and Bob that wait for a person to look."""
+    for owner_id in ("ann", "bob"):
+        letters.ask_for_link(connection, secret, f"{owner_id.title()}@Example.org", now)
+        letters.ask_to_confirm(connection, secret, owner_id, f"{owner_id}@new.example", now)
+    told_of = select(notices.c.site_id, notices.c.id, notices.c.owner_id)
+    for site_id, notice_id, owner_id in connection.execute(told_of).all():
+        body = {"site_id": site_id, "session_id": "", "notice_id": notice_id, "channel": "webhook:x"}
+        schedule(connection, [Job(f"hand_over:webhook:x:{notice_id}", "hand_over", now, body, site_id)], now)
+        said = update(deliveries).where(deliveries.c.notice_id == notice_id)
+        connection.execute(said.values(reference=f"250 kept for {owner_id}@example.org"))
+    connection.execute(update(jobs).values(dead=True, last_error="Refused: 550 there is no annhook"))
+    note_failure(connection, "webhook:x", "annhook does not answer", now)
 
 
 def data_of(visited: Visits, who: str) -> dict[str, Any]:
@@ -113,6 +135,10 @@ def test_who_leaves_is_named_nowhere_signed_out_everywhere_and_every_bill_stays(
     answer = visited.send("ann", "/me/delete", "/me/delete", 200, sure="yes")
     assert "Your account is deleted" in answer.text
     visited.get("ann", "/me", 401)
+    waiting = str(told(visited.app, "SELECT body FROM jobs WHERE kind <> 'sweep_access'"))
+    assert all(bobs in waiting for bobs in ("Bob@Example.org", "bob@new.example", "webhook:x"))
+    with visited.app.writing() as connection:  # the errors of those that are Bob's name nobody
+        connection.execute(update(jobs).values(last_error=None))
     for table in inspect(visited.app.engine).get_table_names():
         rows = str(told(visited.app, f'SELECT * FROM "{table}"'))
         assert not [name for name in PERSONAL if name in rows], table
@@ -120,6 +146,8 @@ def test_who_leaves_is_named_nowhere_signed_out_everywhere_and_every_bill_stays(
     assert told(visited.app, "SELECT session_id, owner_id, fee_minor, report FROM charges ORDER BY session_id") == bills
     assert told(visited.app, "SELECT * FROM entries ORDER BY transfer_id, line") == entries
     assert verify(visited.app.engine, visited.clock.now(), print).clean
+    with visited.app.writing() as connection, pytest.raises(OwnerUnknown):  # a link that was opened in that moment
+        set_email(connection, "ann", "ann@new.example")
     assert "Bobmobile" in visited.read("bob", "/me/vehicles")
     post(visited.app, [event("plugged_in", visited.clock.now() - 1, "later", station="h2", token="ANN")])
     assert "h2/later" not in str(told(visited.app, "SELECT session_id FROM charges WHERE owner_id = 'ann'"))
@@ -172,3 +200,12 @@ def test_programs_leave_too_and_staff_erase_by_command(database_url: str) -> Non
     assert "--yes" in shell("owner", "erase", "bob").err
     assert "unplug first" in shell("owner", "erase", "ann", "--yes").err
     shell.ok("owner", "erase", "bob", "--yes")
+
+
+def test_a_file_is_given_ten_times_an_hour_and_keeps_no_connection_while_it_is_taken_in(database_url: str) -> None:
+    with open_doors(database_url) as doors:
+        pieces = [personal_data(doors.app, "bob") for _ in range(3)]
+        assert doors.app.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        assert {b"".join(file).startswith(b'{"about"') for file in pieces} == {True}
+        assert [doors.ask("bob", "GET", "/v1/me/data").status_code for _ in range(11)] == [200] * 10 + [429]
+        assert doors.ask("ann", "GET", "/v1/me/data").status_code == 200
