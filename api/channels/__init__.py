@@ -6,6 +6,7 @@ about those errors is not decided here (`billing.notices.handing`).
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from api.channels.chat import Chat
 from api.channels.mail import Mail, Mailer
@@ -14,11 +15,13 @@ from api.channels.push import Push, vapid_key
 from api.channels.reach import Reach
 from api.channels.smtp import SmtpServer
 from api.channels.webhooks import Webhooks
-from api.wiring import Idlefee
 from billing.notices import Channel
 
+if TYPE_CHECKING:  # the wiring knows letters, and letters the channels
+    from api.wiring import Idlefee
 
-def channels_of(app: Idlefee) -> Sequence[Channel]:
+
+def channels_of(app: "Idlefee") -> Sequence[Channel]:
     """The channels that are configured. Raises `SettingUnusable`."""
     settings = app.settings
     with app.reading() as connection:
@@ -34,7 +37,7 @@ def channels_of(app: Idlefee) -> Sequence[Channel]:
     return channels
 
 
-def mailer_of(app: Idlefee) -> Mailer:
+def mailer_of(app: "Idlefee") -> Mailer:
     """What takes mails: the server that is configured, or else the folder."""
     url = app.settings.smtp_url
     return OutboxFolder(app.settings.outbox) if url is None else SmtpServer(url)
