@@ -26,7 +26,7 @@ from billing.store.tables import jobs
 from billing.texts import texts
 from sessions.database import reading, writing
 
-KINDS = SIGN_IN_LINK, CONFIRM_ADDRESS, ACCOUNT_LETTER = "sign_in_link", "confirm_address", "account_letter"
+SIGN_IN_LINK, CONFIRM_ADDRESS, ACCOUNT_LETTER = links.LETTERS
 MOST_AT_ONE_ADDRESS = 5
 TRIED_AGAIN_S = 30
 
@@ -75,7 +75,9 @@ def _tell(connection: Connection, to: Owner, kind: str, letter: Letter, now: int
 # -- forgotten ----------------------------------------------------------------------------------------------
 
 
-def forget_letters(connection: Connection, owner_id: str, email: str | None, kinds: Collection[str] = KINDS) -> None:
+def forget_letters(
+    connection: Connection, owner_id: str, email: str | None, kinds: Collection[str] = links.LETTERS
+) -> None:
     """Letters to an owner that were not sent, or could not be, and links asked for with their address: each of them
     names an address.
     """

@@ -13,6 +13,7 @@ from api.access.secret import Secret
 from billing.owners import Owner, owner, set_email
 
 SIGN_IN, ADDRESS = "sign in", "e-mail address"
+LETTERS = ("sign_in_link", "confirm_address", "account_letter")  # the steps by which mail of this room goes out
 SIGN_IN_LASTS_S = 15 * 60
 ADDRESS_LASTS_S = 24 * 3600
 

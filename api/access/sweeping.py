@@ -4,8 +4,8 @@ that never went out.
 
 from sqlalchemy import Connection, delete, func
 
-from api.access import letters
 from api.access.keys import KeyKind
+from api.access.links import LETTERS
 from api.access.tables import access_keys, rate_limits
 from billing.jobs import Job, Lease, schedule
 from billing.store.tables import jobs
@@ -32,5 +32,5 @@ def sweep(lease: Lease) -> None:
         )
         over = func.coalesce(access_keys.c.revoked_at, access_keys.c.expires_at) < turn.now - KEYS_KEPT_S
         turn.connection.execute(delete(access_keys).where(passing, over))
-        unsent = jobs.c.kind.in_(letters.KINDS) & (jobs.c.created_at < turn.now - LETTERS_KEPT_S)
+        unsent = jobs.c.kind.in_(LETTERS) & (jobs.c.created_at < turn.now - LETTERS_KEPT_S)
         turn.connection.execute(delete(jobs).where(unsent))
