@@ -8,6 +8,7 @@ from babel.numbers import format_decimal
 
 from billing.money import format_money
 from billing.statements import Month
+from billing.texts import comes_twice
 from sessions.grace import EXCUSED
 
 LOCALE = "en_US"
@@ -140,8 +141,11 @@ def local(at: int, zone: ZoneInfo) -> datetime:
 
 
 def clock(at: int, zone: ZoneInfo) -> str:
-    """`14:07`; the minute that has begun, so that a deadline is never announced too late."""
-    return format_datetime(local(at, zone), "HH:mm", locale=LOCALE)
+    """`14:07`; the minute that has begun, so that a deadline is never announced too late. `02:30 CEST` in the hour that
+    a night has twice.
+    """
+    there = local(at, zone)
+    return f"{there:%H:%M %Z}" if comes_twice(there) else f"{there:%H:%M}"
 
 
 def exact_clock(at: int, zone: ZoneInfo) -> str:
@@ -179,7 +183,7 @@ def moment(at: int, zone: ZoneInfo) -> str:
 
 def minute(at: int, zone: ZoneInfo) -> str:
     """`Aug 10, 2026, 14:07 CEST`; with the second where there is one."""
-    return f"{day(at, zone)}, {(exact_clock if at % 60 else clock)(at, zone)} {local(at, zone):%Z}"
+    return moment(at, zone) if at % 60 else f"{day(at, zone)}, {local(at, zone):%H:%M %Z}"
 
 
 def machine_time(at: int) -> str:

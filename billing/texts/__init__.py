@@ -52,9 +52,13 @@ class Texts:
         return format_money(amount_minor, currency, self.locale)
 
     def clock(self, at: int, zone: ZoneInfo, told_at: int) -> str:
-        """`14:07`: the minute that has begun, so that no deadline is told too late; another day is named."""
+        """`14:07`: the minute that has begun, so that no deadline is told too late; another day is named, and in the
+        hour that a night has twice, which of the two it is.
+        """
         local = self.local(at, zone)
         time = str(format_time(local, self._clock, locale=self.locale))
+        if comes_twice(local):
+            time = f"{time} ({local:%Z})"
         return time if local.date() == self.local(told_at, zone).date() else f"{time}, {self.day(at, zone)}"
 
     @staticmethod
@@ -72,6 +76,11 @@ class Texts:
     def count(self, number: int, unit: str) -> str:
         """`1 minute`, `5 minutes`."""
         return format_unit(number, f"duration-{unit}", "long", locale=self.locale)
+
+
+def comes_twice(local: datetime) -> bool:
+    """Whether wall clocks show this time twice, as in the night in which summer time ends."""
+    return local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
 
 
 @cache

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from api.pages import words
 from billing.notices.letters import Change, Ending, Letter, Place, charge_complete, correction, final
 from billing.notices.moments import Outlook
 from billing.rating import Context, rate
@@ -63,6 +64,14 @@ def test_in_time() -> None:
 
 def test_a_moment_within_a_minute_is_told_as_the_minute_that_has_begun() -> None:
     assert "by 14:07 and" in charge_complete(ENGLISH, PLACE, replace(AHEAD, charged_from=AT + 59), AT, None).body
+
+
+def test_the_hour_that_a_night_has_twice_is_told_apart() -> None:
+    zone, first = BERLIN, 1_792_888_320  # 2026-10-25 02:32 CEST
+    said = [texts(language).clock(first + later, zone, first) for language in ("en", "de") for later in (0, 3600, 7200)]
+    assert said == ["02:32 (CEST)", "02:32 (CET)", "03:32", "02:32 Uhr (CEST)", "02:32 Uhr (CET)", "03:32 Uhr"]
+    assert [words.clock(first + later, zone) for later in (0, 3600, 7200)] == ["02:32 CEST", "02:32 CET", "03:32"]
+    assert words.minute(first, zone) == "Oct 25, 2026, 02:32 CEST"
 
 
 def test_a_moment_on_another_day_names_the_day() -> None:
