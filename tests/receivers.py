@@ -1,7 +1,9 @@
-"""What notices are handed to, for real, on loopback: a mail server and an HTTP server that a test tells what to answer.
-No tests here.
+"""What notices are handed to, for real, on loopback: a mail server and an HTTP server that a test tells what to answer,
+and a browser's side of push messages. No tests here.
 """
 
+import base64
+import json
 import socket
 import ssl
 import threading
@@ -14,13 +16,15 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import http_ece  # type: ignore[import-untyped]
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import NameOID
 
 LOOPBACK = "127.0.0.1"
@@ -178,3 +182,19 @@ def http_server(tls: ssl.SSLContext | None = None) -> Iterator[HttpServer]:
             ended.set()
             server.shutdown()
             thread.join()
+
+
+class Browser:
+    """A browser's subscription, and its side of the encryption."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._auth = bytes(range(16))
+
+    def subscription(self, endpoint: str) -> dict[str, Any]:
+        point = self._key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        coded = (base64.urlsafe_b64encode(raw).rstrip(b"=").decode() for raw in (point, self._auth))
+        return {"endpoint": endpoint, "keys": dict(zip(("p256dh", "auth"), coded, strict=True))}
+
+    def reads(self, body: bytes) -> Any:
+        return json.loads(http_ece.decrypt(body, private_key=self._key, auth_secret=self._auth, version="aes128gcm"))

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -117,12 +118,19 @@ def shown_of(sight: Sight, subjects: Sequence[Subject]) -> dict[Subject, Shown]:
 
 
 def _parts(sight: Sight, subject: Subject) -> dict[str, str]:
-    found: dict[str, str] = {}
     sites, _ = sites_page(sight.connection, subject.name)
-    for stall in (stall for site in stalls_of(sight, sites, subject) for stall in site.stalls):
+    shown = stalls_of(sight, sites, subject)
+    found: dict[str, str] = {"counts": fragment("_counts.html", counts=_counts(shown))}
+    for stall in (stall for site in shown for stall in site.stalls):
         found[stall.id] = fragment("_stall.html", stall=stall, now=sight.now)
         found[f"bar-{stall.id}"] = draw_row(stall.view.bar) if stall.view else ""
     return found
+
+
+def _counts(sites: Sequence[SiteView]) -> list[tuple[str, int]]:
+    """How many stalls are in which state."""
+    counted = Counter(stall.state for site in sites for stall in site.stalls)
+    return [(state, counted[state]) for state in words.STATES if state in counted]
 
 
 class BooksSum:
@@ -160,16 +168,13 @@ def front(request: Request, idlefee: Engine, visitor: Anybody, after: After = ""
         sites, following = sites_page(connection, after)
         shown = stalls_of(Sight(connection, request.state.page["now"]), sites, _subject(visitor, after))
         sums = request.app.state.pages.books_sum.of(connection)
-    counts: dict[str, int] = {}
-    for stall in (stall for site in shown for stall in site.stalls):
-        counts[stall.state] = counts.get(stall.state, 0) + 1
     return page(
         request,
         "front.html",
         sites=shown,
         following=following,
         after=after,
-        counts=[(state, counts[state]) for state in words.STATES if state in counts],
+        counts=_counts(shown),
         sums=sorted(sums.items()),
     )
 

@@ -1,6 +1,5 @@
 """Notices handed to real servers, which deliver, refuse, are slow, or are down for an hour; on both databases."""
 
-import base64
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,10 +7,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-import http_ece  # type: ignore[import-untyped]
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from py_vapid import Vapid02  # type: ignore[import-untyped]
 from sqlalchemy import select
 from standardwebhooks import Webhook
@@ -26,7 +22,7 @@ from billing.notices.health import PROBE_S, ailing
 from billing.store.tables import contacts, deliveries, jobs
 from billing.tariffs import Tariff
 from tests.integration.telling import HOUR_S, NOON, Town, text_of, town
-from tests.receivers import ACCEPTED, HttpServer, MailServer, http_server, mail_server
+from tests.receivers import ACCEPTED, Browser, HttpServer, MailServer, http_server, mail_server
 
 LOOPBACK: dict[str, Any] = {"reachable_networks": "127.0.0.1/32"}
 
@@ -304,22 +300,6 @@ def test_time_counts_from_a_webhooks_acceptance_where_a_notice_is_required(
 
 
 # -- web push -----------------------------------------------------------------------------------------------
-
-
-class Browser:
-    """A browser's subscription, and its side of the encryption."""
-
-    def __init__(self) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._auth = bytes(range(16))
-
-    def subscription(self, endpoint: str) -> dict[str, Any]:
-        point = self._key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        coded = (base64.urlsafe_b64encode(raw).rstrip(b"=").decode() for raw in (point, self._auth))
-        return {"endpoint": endpoint, "keys": dict(zip(("p256dh", "auth"), coded, strict=True))}
-
-    def reads(self, body: bytes) -> Any:
-        return json.loads(http_ece.decrypt(body, private_key=self._key, auth_secret=self._auth, version="aes128gcm"))
 
 
 def test_a_browser_alone_can_read_what_is_pushed_to_it(here: Town, server: HttpServer) -> None:
