@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from zoneinfo import ZoneInfo
 
 import httpx2
 import pytest
@@ -11,11 +12,16 @@ from api.worker import Worker
 from billing import decisions
 from billing.assignments import add_version, assign, latest
 from billing.owners import Owner, add_owner, give_token
-from billing.tariffs import NoFeeHours, Tariff, Tax, Tier
+from billing.prices import CHARGED_S, examples
+from billing.settle import charges_of
+from billing.tariffs import NoFeeHours, Tariff, Tax, Tier, preset, preset_names
+from sessions.sites import add_site, add_station
+from sessions.store.queries import SessionKey
 from tests.integration.page_visits import FULL_AT, Visits, event, standing, until, visits, words_of
 from tests.integration.small_world import NOON, a_session, post
 
 DAY_S = 86_400
+BERLIN = ZoneInfo("Europe/Berlin")
 
 
 @pytest.fixture
@@ -102,6 +108,27 @@ def test_prices_are_a_door_without_a_key(visited: Visits) -> None:
     assert {"full_s": 1020, "taken_percent": 0, "fee_minor": 600} in body["examples"]
     assert "These prices include VAT of 19\N{NO-BREAK SPACE}%." in body["terms"]
     assert httpx2.get(f"{visited.address}/v1/sites/nowhere/prices").status_code == 404
+
+
+def test_a_car_that_does_as_an_example_says_pays_what_it_says(visited: Visits) -> None:
+    """Every preset, each example at a site of its own, whose one stall is all there is: the fullest it can be."""
+    told, streams = {}, []
+    for name in preset_names():
+        for number, row in enumerate(examples(preset(name), BERLIN, NOON)):
+            place, example = f"{name}-{number}", row[-1]
+            with visited.app.writing() as connection:
+                add_site(connection, place, "acme", place, str(BERLIN), NOON)
+                add_station(connection, f"at-{place}", place, NOON)
+            _assign(visited, name, place)
+            told[SessionKey(place, f"at-{place}/s")] = (example.report.fee_minor, example.report.tax_minor)
+            full_at = (example.report.plugged_in_at or 0) + CHARGED_S
+            streams.append(a_session(f"at-{place}", "s", at=full_at - 1800, idle_s=example.full_s))
+    until(visited, NOON + 2 * DAY_S)
+    post(visited.app, *streams)
+    with visited.app.reading() as connection:
+        billed = {key: (one.fee_minor, one.tax_minor) for key, one in charges_of(connection, list(told)).items()}
+    assert billed == told
+    assert len({fee_minor for fee_minor, _ in billed.values()}) > 10
 
 
 def test_public_pages_may_be_kept_for_a_minute_by_whoever_did_not_sign_in(visited: Visits) -> None:
