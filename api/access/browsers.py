@@ -6,6 +6,7 @@ nobody is signed out for it. No cookies, no HTTP in here.
 """
 
 from dataclasses import dataclass
+from itertools import accumulate, islice, repeat
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, func, or_, select, update
@@ -30,6 +31,7 @@ class Life(NamedTuple):
 
 OWNERS_LIFE = Life(30 * DAY_S, 180 * DAY_S)
 STAFFS_LIFE = Life(3 * DAY_S, 14 * DAY_S)
+MOST_RENEWALS = OWNERS_LIFE.whole_s // ROTATE_AFTER_S
 
 
 def life_of(role: Role) -> Life:
@@ -65,6 +67,7 @@ def recognise(engine: Engine, secret: Secret, text: str, now: int) -> SignedIn |
     with reading(engine) as connection:
         row = connection.execute(select(access_keys).where(*mine, access_keys.c.kind == KeyKind.BROWSER.value)).first()
     if row is None or not _is_open(row, held, now):
+        _end_copied(engine, secret, text, now)
         return None
     principal = Principal(row.id, Role(row.role), row.label, row.station_id, row.owner_id)
     if row.hash != held:
@@ -81,6 +84,19 @@ def recognise(engine: Engine, secret: Secret, text: str, now: int) -> SignedIn |
             unchanged = (access_keys.c.id == row.id, access_keys.c.hash == held)
             connection.execute(update(access_keys).where(*unchanged).values(last_used_at=now, **changes))
     return SignedIn(principal, row.expires_at, renewed)
+
+
+def _end_copied(engine: Engine, secret: Secret, text: str, now: int) -> None:
+    """A key that was renewed, and used since, is shown again: two browsers hold it, and one of them copied it. Neither
+    stays signed in, whoever renewed it first.
+    """
+    descendants = list(islice(accumulate(repeat(text), lambda key, _: secret.successor(key)), 1, MOST_RENEWALS + 1))
+    alive = (access_keys.c.hash.in_(map(hash_of, descendants)), access_keys.c.revoked_at.is_(None))
+    with reading(engine) as connection:
+        ids = connection.execute(select(access_keys.c.id).where(*alive)).scalars().all()
+    if ids:
+        with writing(engine) as connection:
+            connection.execute(update(access_keys).where(access_keys.c.id.in_(ids)).values(revoked_at=now))
 
 
 def _is_open(row: Row[tuple[object, ...]], held: str, now: int) -> bool:
