@@ -54,7 +54,9 @@ class Chat:
             timeout=DONE_WITHIN_S,
             log_callback=lambda entry, _service: said.append(entry.message),
         )
-        why = said[-1][:300] if said else "the service did not take it"
+        why = (
+            said[-1].replace(contact.details["to"].lstrip("+@#"), "…")[:300] if said else "the service did not take it"
+        )
         if taken.status is AppriseResultStatus.TIMEOUT:
             raise Down(why)
         if not taken:

@@ -9,6 +9,8 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
@@ -47,9 +49,13 @@ def judged(address: Address, permitted: Sequence[Network] = ()) -> bool:
     return address.is_global and not (address.is_multicast or address.is_reserved or _within(address, _SPECIAL))
 
 
+# Threads of our own: the event loop's would be waited for, and a name server that never answers holds one for long.
+_NAMES = ThreadPoolExecutor(8, thread_name_prefix="names")
+
+
 async def _resolve(host: str, port: int) -> Sequence[str]:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_NAMES, look_up)
     return [str(address[0]).partition("%")[0] for *_, address in found]
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import threading
+import time
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -161,6 +163,19 @@ def test_an_answer_that_is_none_is_no_acceptance(answer: bytes) -> None:
                 await asyncio.to_thread(Reach("127.0.0.1/32").post, f"http://127.0.0.1:{port}/", {}, b"{}")
 
     asyncio.run(ask())
+
+
+def test_a_name_server_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: let_go.wait(30) and [])
+    monkeypatch.setattr(reach, "DONE_WITHIN_S", 0.2)
+    began_s = time.monotonic()
+    try:
+        with pytest.raises(Down, match=r"car\.example does not answer: TimeoutError"):
+            Reach().post("https://car.example/", {}, b"{}")
+        assert time.monotonic() - began_s < 10
+    finally:
+        let_go.set()
 
 
 def test_where_nobody_listens_the_provider_is_down() -> None:
