@@ -8,8 +8,10 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import httpx2
 import pytest
 
+from api.access.limits import LINKS_FROM_CLIENT
 from sessions import migrations
 from tests.integration.command_line import SAMPLE, Shell, run
 
@@ -51,6 +53,28 @@ def test_serve_greets_the_first_operator_once_and_ends_on_ctrl_c(sqlite_url: str
             greeting, _ = server.communicate(timeout=20)
         assert server.returncode in {0, 130}
         assert (f"{address}/sign-in?key=" in greeting, "idlefee station add" in greeting) == (first, first)
+
+
+@pytest.mark.parametrize("proxies", [None, "10.0.0.0/8,127.0.0.1"])
+def test_only_a_proxy_that_was_named_is_believed_who_asks(sqlite_url: str, tmp_path: Path, proxies: str | None) -> None:
+    trust = {} if proxies is None else {"IDLEFEE_TRUSTED_PROXIES": proxies}
+    environment = os.environ | {"IDLEFEE_DATABASE_URL": sqlite_url, "IDLEFEE_OUTBOX": str(tmp_path)} | trust
+    command = [*IDLEFEE, "serve", "--port", "0"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        address = server.stdout.readline().split()[-1]
+        answers = [
+            httpx2.post(
+                f"{address}/sign-in",
+                data={"email": f"nobody{number}@example.com"},
+                headers={"X-Forwarded-For": f"6.6.6.6, 203.0.113.{number}", "X-Forwarded-Proto": "https"},
+            )
+            for number in range(LINKS_FROM_CLIENT.most + 1)
+        ]
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=20)
+    assert answers[-1].status_code == (429 if proxies is None else 200)
+    assert ("strict-transport-security" in answers[0].headers) is (proxies is not None)
 
 
 def test_a_busy_port_is_named_with_the_option_that_changes_it(sqlite_url: str) -> None:
