@@ -25,7 +25,7 @@ class Kind(StrEnum):
     EXCUSE = "excuse"  # station_id and stall, or neither: the whole site; starts_at, ends_at
     OUT_OF_SERVICE = "out_of_service"  # station_id, stall; starts_at, ends_at or none
     VOID = "void"  # station_id, event_id
-    NOTICE_ACCEPTED = "notice_accepted"  # session_id; starts_at: when a channel took its charge-complete notice; event_id: which
+    NOTICE_ACCEPTED = "notice_accepted"  # session_id; starts_at: when a channel took its first; event_id: which notice
     CLAIM = "claim"  # session_id, owner_id (none: nobody's)
     WAIVER = "waiver"  # session_id, amount_minor (none: all of it)
     RELEASE = "release"  # session_id, amount_minor: the fee let through

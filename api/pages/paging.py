@@ -17,9 +17,7 @@ class Page(NamedTuple):
     following: str | None
 
 
-def sessions_page(
-    connection: Connection, wanted: Wanted, cursor: str | None, most: int = ROWS_A_PAGE
-) -> Page:
+def sessions_page(connection: Connection, wanted: Wanted, cursor: str | None, most: int = ROWS_A_PAGE) -> Page:
     """The sessions behind the cursor, newest plug-in first."""
     place = place_of(cursor, (int, str, str))
     after = None if place is None else Place._make(place)
