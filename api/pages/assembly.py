@@ -54,7 +54,7 @@ def install(app: FastAPI, idlefee: Idlefee) -> None:
                 stamps = live.stamps_of(sight, its) if its else {}
                 if changed := [subject for subject in its if stamps[subject] != known[subject]]:
                     shown = live.shown_of(sight, changed)
-                    found |= {subject: News(stamps[subject], shown[subject]) for subject in changed}
+                    found |= {subject: News(stamps[subject], shown[subject], sight.now) for subject in changed}
             return found
 
     app.state.pages = Pages(Ticker(compute, idlefee.clock))

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from api.guard import Engine
 from api.pages import words
 from api.pages.errors import PageRoute
-from api.pages.live import LOOK_AGAIN_S, Shown, Stamp, Stream, Subject, Watching
+from api.pages.live import Shown, Stamp, Stream, Subject, Watching
 from api.pages.loading import Sight
 from api.pages.queries import stalls as queries
 from api.pages.queries.stalls import StallRow
@@ -114,7 +114,7 @@ def stamps_of(sight: Sight, subjects: Sequence[Subject]) -> dict[Subject, Stamp]
 
 def shown_of(sight: Sight, subjects: Sequence[Subject]) -> dict[Subject, Shown]:
     """What moves on the front page."""
-    return {subject: Shown(_parts(sight, subject), sight.now + LOOK_AGAIN_S) for subject in subjects}
+    return {subject: Shown(_parts(sight, subject)) for subject in subjects}
 
 
 def _parts(sight: Sight, subject: Subject) -> dict[str, str]:

@@ -24,7 +24,7 @@ log = structlog.get_logger()
 TICK_S = 0.25
 WORD_EVERY_S = 10  # a page that hears nothing for longer says so
 REOPEN_AFTER_S = 900  # a stream ends now and then, so that the next one asks again who is looking
-LOOK_AGAIN_S = 30  # bars grow by themselves, and stations fall silent
+LOOK_AGAIN_S = 60  # bars grow by themselves, and stations fall silent
 DRAWN_A_TICK = 50  # of what nothing happened to: whatever did must not wait behind it
 
 
@@ -38,10 +38,12 @@ class Subject(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """What a page shows of its subject: id of an element → its markup; and until when, if nothing happens."""
+    """What a page shows of its subject: id of an element → its markup. It looks different from `changes_at` on (UTC
+    seconds) though nothing happens; none: not soon.
+    """
 
     parts: Mapping[str, str]
-    until: int  # UTC seconds
+    changes_at: int | None = None
 
 
 Stream = AsyncIterator[ServerSentEvent]
@@ -49,10 +51,11 @@ Stamp = Hashable  # of the rows behind a subject: another stamp, another sight
 
 
 class News(NamedTuple):
-    """A subject that is to be drawn again."""
+    """A subject as it was drawn."""
 
     stamp: Stamp
     shown: Shown
+    drawn_at: int
 
 
 # What has another stamp than the one given, which is none for what is to be drawn whatever its stamp.
@@ -122,11 +125,15 @@ class Ticker:
 
 
 def _asked_for(watched: Collection[Subject], drawn: Mapping[Subject, News], now: int) -> dict[Subject, Stamp | None]:
-    """Everything drawn before, by its stamp; and some of what was not yet, or looks different by now, to be drawn."""
+    """Everything drawn before, by its stamp; and a few to be drawn anyway: what looks different by now, then what was
+    not drawn yet, or long ago.
+    """
     asked: dict[Subject, Stamp | None] = {subject: news.stamp for subject, news in drawn.items()}
-    since = {subject: drawn[subject].shown.until if subject in drawn else 0 for subject in watched}
-    due = sorted((subject for subject in watched if since[subject] <= now), key=since.__getitem__)
-    return asked | dict.fromkeys(due[:DRAWN_A_TICK])
+    different = [one for one, news in drawn.items() if (at := news.shown.changes_at) is not None and at <= now]
+    long_ago = now - LOOK_AGAIN_S
+    drawn_at = {subject: drawn[subject].drawn_at if subject in drawn else long_ago for subject in watched}
+    due = sorted((one for one in watched if drawn_at[one] <= long_ago), key=drawn_at.__getitem__)
+    return asked | dict.fromkeys([*different, *due][:DRAWN_A_TICK])
 
 
 def _ticker(request: Request) -> Ticker:

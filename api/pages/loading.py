@@ -1,12 +1,12 @@
 """From sessions' keys to what pages show of them: a few queries for any number of sessions, none of which writes."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Text, and_, func, select
 
-from api.pages.live import LOOK_AGAIN_S, Stamp
+from api.pages.live import Stamp
 from api.pages.queries.stalls import contacts
 from api.pages.running import running_view
 from api.pages.views import SessionView, Silence, ended_view
@@ -63,15 +63,9 @@ def stamps_of_sessions(connection: Connection, keys: Collection[SessionKey]) -> 
     snapshots = {SessionKey(row["site_id"], row["id"]): row for row in snapshots_of(connection, keys)}
     holdings = holdings_of(connection, {row["token_id"] for row in snapshots.values()} - {None})
     return {
-        key: (tuple(row.values()), last.get(key), tuple(holdings.get(row["token_id"], ())))
+        key: hash((tuple(row.values()), last.get(key), tuple(holdings.get(row["token_id"], ()))))
         for key, row in snapshots.items()
     }
-
-
-def until(views: Iterable[SessionView], now: int) -> int:
-    """Until when pages of these sessions look the same if nothing happens."""
-    changes = (view.changes_at(now) for view in views)
-    return min([now + LOOK_AGAIN_S, *(at for at in changes if at is not None)])
 
 
 def _load(connection: Connection, keys: Collection[SessionKey], now: int) -> dict[SessionKey, Loaded]:

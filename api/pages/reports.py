@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from api.guard import Engine
 from api.pages import evidence
 from api.pages.errors import PageRoute, nothing_here
-from api.pages.live import LOOK_AGAIN_S, Shown, Stamp, Stream, Subject, Watching
-from api.pages.loading import Loaded, Sight, stamps_of_sessions, until
+from api.pages.live import Shown, Stamp, Stream, Subject, Watching
+from api.pages.loading import Loaded, Sight, stamps_of_sessions
 from api.pages.queries import stalls as queries
 from api.pages.rendering import fragment, page
 from api.pages.views import SessionView
@@ -123,9 +123,9 @@ def shown_of(sight: Sight, subjects: Sequence[Subject]) -> dict[Subject, Shown]:
 def _shown(view: SessionView | None, subject: Subject, now: int) -> Shown:
     """Once the session is over, or no longer the visitor's, the page asks for itself again."""
     if view is None or not view.running or not (subject.is_staff or view.owner_id == subject.owner_id):
-        return Shown({"stage": "over"}, now + LOOK_AGAIN_S)
+        return Shown({"stage": "over"})
     head, bar = fragment("_head.html", view=view, now=now), fragment("_bar.html", view=view)
-    return Shown({"stage": "running", f"head:{view.key.id}": head, f"bar:{view.key.id}": bar}, until([view], now))
+    return Shown({"stage": "running", f"head:{view.key.id}": head, f"bar:{view.key.id}": bar}, view.changes_at(now))
 
 
 def _subject(request: Request, idlefee: Engine, visitor: SignedIn, session_id: SessionId) -> Subject:

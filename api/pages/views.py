@@ -17,7 +17,7 @@ from billing.rating import FeeReport, duration
 from billing.settle import Charge
 from sessions.events import EventType
 from sessions.folding import Folded
-from sessions.grace import EXCUSED, GRACE
+from sessions.grace import EXCUSED, GRACE, IDLE
 from sessions.machine import Span
 from sessions.sites import Site
 from sessions.store.queries import SessionKey
@@ -96,6 +96,8 @@ class SessionView:
             return now + 1
         if self.clock.counts == "down":
             return max(self.clock.at, now + 1)
+        if self.state != IDLE:
+            return None
         return self.clock.at + (max(0, now - self.clock.at) // 60 + 1) * 60
 
     @property

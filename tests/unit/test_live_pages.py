@@ -21,7 +21,7 @@ class Computed:
         self.parts: dict[Subject, dict[str, str]] = {STALLS: {"a": "1", "b": "1"}, ANN: {"mine": "1"}}
         self.asked: list[set[Subject]] = []
         self.drawn: list[Subject] = []
-        self.until = 1000
+        self.changes_at: int | None = None
         self.broken = False
 
     async def asked_for(self, times: int) -> None:
@@ -37,7 +37,7 @@ class Computed:
         stamps = {subject: str(self.parts[subject]) for subject in known}
         changed = [subject for subject in known if stamps[subject] != known[subject]]
         self.drawn += changed
-        return {one: News(stamps[one], Shown(dict(self.parts[one]), self.until)) for one in changed}
+        return {one: News(stamps[one], Shown(dict(self.parts[one]), self.changes_at), 0) for one in changed}
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +114,7 @@ def test_nothing_is_computed_for_nobody() -> None:
 
 def test_what_stands_as_it_stood_is_drawn_once_until_its_moment_comes() -> None:
     computed, clock = Computed(), FixedClock(0)
-    computed.until = 60
+    computed.changes_at = 60
 
     async def watched() -> None:
         watching = asyncio.create_task(news_of(Ticker(computed, clock), ANN, 100))

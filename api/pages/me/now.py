@@ -10,7 +10,7 @@ from api.channels.push import public_key, vapid_key
 from api.guard import Engine
 from api.pages.errors import PageRoute
 from api.pages.live import Shown, Stamp, Stream, Subject, Watching
-from api.pages.loading import Sight, stamps_of_sessions, until
+from api.pages.loading import Sight, stamps_of_sessions
 from api.pages.me.whose import OwnerId
 from api.pages.queries import owners as queries
 from api.pages.rendering import fragment, page
@@ -65,7 +65,7 @@ def stamps_of(sight: Sight, subjects: Sequence[Subject]) -> dict[Subject, Stamp]
     running_of, unread = queries.running_of(sight.connection, owner_ids), queries.unread_of(sight.connection, owner_ids)
     stamps = stamps_of_sessions(sight.connection, set().union(*running_of.values()))
     return {
-        subject: (unread[subject.owner_id], frozenset(stamps[key] for key in running_of[subject.owner_id]))
+        subject: hash((unread[subject.owner_id], frozenset(stamps[key] for key in running_of[subject.owner_id])))
         for subject in subjects
         if subject.owner_id is not None
     }
@@ -86,7 +86,7 @@ def _shown(views: Sequence[SessionView], unread: int, now: int) -> Shown:
     for view in views:
         found[f"head:{view.key.id}"] = fragment("_head.html", view=view, now=now)
         found[f"bar:{view.key.id}"] = fragment("_bar.html", view=view)
-    return Shown(found, until(views, now))
+    return Shown(found, min((at for view in views if (at := view.changes_at(now)) is not None), default=None))
 
 
 @router.get("/live/me", response_class=EventSourceResponse)
