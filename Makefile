@@ -69,7 +69,7 @@ test: install-dev ## every test but the marked ones, on SQLite and PostgreSQL (u
 
 .PHONY: check
 check: format-check lint types layers test ## what CI runs: format, lint, types, layers, tests, and the marked tests
-	$(PYTEST) -m browser
+	$(PYTEST) -m browser -n 2 --dist worksteal
 	$(PYTEST) -m fuzz
 	$(PYTEST) -m crash
 
