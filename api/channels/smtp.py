@@ -94,8 +94,8 @@ class SmtpServer:
                 local_hostname=parseaddr(str(message["From"]))[1].rpartition("@")[2] or "localhost",
                 timeout=ANSWER_WITHIN_S,
             )
-            await client.connect()
             try:
+                await client.connect()
                 _refused, answer = await client.send_message(message)
                 return _nameless(answer)[:200]
             finally:
