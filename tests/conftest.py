@@ -4,9 +4,8 @@ A test that touches a database asks for `database_url` and so runs twice, on SQL
 """
 
 import os
+import tempfile
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,6 +21,10 @@ settings.load_profile(os.environ.get("IDLEFEE_TESTS") or ("ci" if os.environ.get
 
 ENGINES = ["sqlite", "postgresql"]
 
+# What tests write is forgotten anyway: where there is memory for it, no test and no program it starts waits for a disk.
+if memory := folder_in_memory():
+    tempfile.tempdir = os.environ["TMPDIR"] = str(memory)
+
 
 @pytest.fixture(scope="session")
 def postgres_databases() -> Iterator[PostgresDatabases]:
@@ -31,9 +34,8 @@ def postgres_databases() -> Iterator[PostgresDatabases]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_databases() -> Iterator[SqliteDatabases]:
-    with TemporaryDirectory(prefix="idlefee-sqlite-", dir=folder_in_memory()) as folder:
-        yield SqliteDatabases(Path(folder))
+def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabases:
+    return SqliteDatabases(tmp_path_factory.mktemp("sqlite"))
 
 
 @pytest.fixture
