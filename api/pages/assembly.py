@@ -26,7 +26,7 @@ from api.pages import (
     support,
 )
 from api.pages.errors import error_page
-from api.pages.live import News, Stamp, Subject, Ticker
+from api.pages.live import News, Stamp, Subject, Ticker, again
 from api.pages.loading import Sight
 from api.wiring import Idlefee
 
@@ -53,8 +53,12 @@ def install(app: FastAPI, idlefee: Idlefee) -> None:
                 its = [subject for subject in known if subject.kind == kind]
                 stamps = live.stamps_of(sight, its) if its else {}
                 if changed := [subject for subject in its if stamps[subject] != known[subject]]:
+                    sight = Sight(connection, idlefee.clock.now())  # no earlier than what the stamps are of
                     shown = live.shown_of(sight, changed)
-                    found |= {subject: News(stamps[subject], shown[subject], sight.now) for subject in changed}
+                    for subject in changed:
+                        # What came in this second counts from the next on: what has just changed is drawn once more.
+                        drawn = shown[subject] if known[subject] is None else again(shown[subject], sight.now + 1)
+                        found[subject] = News(stamps[subject], drawn, sight.now)
             return found
 
     app.state.pages = Pages(Ticker(compute, idlefee.clock))
