@@ -21,6 +21,7 @@ _WHICH = "sqlite:///FILE or postgresql://USER@HOST/NAME; else IDLEFEE_DATABASE_U
 Database = Annotated[str | None, typer.Option("--database", metavar="URL", help=_WHICH)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; the owner reads it.")]
+Owner = Annotated[str, typer.Option("--owner", help="Whose it is.")]
 From = Annotated[str | None, typer.Option("--from", metavar="MOMENT", help="RFC 3339, as 2026-05-01T12:00:00+02:00.")]
 To = Annotated[str | None, typer.Option("--to", metavar="MOMENT", help="Until before this moment.")]
 
