@@ -119,9 +119,9 @@ class Ticker:
     def _tell(self, watchers: Collection[_Watcher]) -> None:
         now, at_s = self._clock.now(), asyncio.get_running_loop().time()
         for one in watchers:
-            news = self._drawn.get(one.subject)
-            parts = {} if news is None else news.shown.parts
-            changed = {name: markup for name, markup in parts.items() if one.seen.get(name) != markup}
+            if (news := self._drawn.get(one.subject)) is None:
+                continue  # its turn comes
+            changed = {name: markup for name, markup in news.shown.parts.items() if one.seen.get(name) != markup}
             if changed or at_s - one.told_at_s >= WORD_EVERY_S:
                 with contextlib.suppress(asyncio.QueueFull):  # a page that does not read misses news, not memory
                     one.news.put_nowait({"now": now, "parts": changed})

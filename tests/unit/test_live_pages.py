@@ -70,6 +70,19 @@ def test_a_hundred_pages_are_asked_for_once_a_tick() -> None:
     assert computed.asked[-1] <= {STALLS, ANN}
 
 
+def test_a_page_whose_turn_has_not_come_waits_for_a_first_message_that_says_everything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live, "DRAWN_A_TICK", 1)
+    computed = Computed()
+
+    async def watched() -> list[list[Any]]:
+        ticker = Ticker(computed, FixedClock(0))
+        return await asyncio.gather(news_of(ticker, STALLS, 1), news_of(ticker, ANN, 1))
+
+    assert asyncio.run(watched()) == [[{"a": "1", "b": "1"}], [{"mine": "1"}]]
+
+
 def test_only_what_changed_is_sent() -> None:
     computed = Computed()
 
