@@ -26,7 +26,7 @@ from api.pages import (
     support,
 )
 from api.pages.errors import error_page
-from api.pages.live import News, Stamp, Subject, Ticker, again
+from api.pages.live import News, Stamp, Subject, Ticker
 from api.pages.loading import Sight
 from api.wiring import Idlefee
 
@@ -47,18 +47,15 @@ def install(app: FastAPI, idlefee: Idlefee) -> None:
 
     def compute(known: Mapping[Subject, Stamp | None]) -> Mapping[Subject, News]:
         with idlefee.reading() as connection:
-            sight = Sight(connection, idlefee.clock.now())
+            now = idlefee.clock.now()
             found: dict[Subject, News] = {}
             for kind, live in _LIVE.items():
                 its = [subject for subject in known if subject.kind == kind]
-                stamps = live.stamps_of(sight, its) if its else {}
+                stamps = live.stamps_of(connection, its, now) if its else {}
                 if changed := [subject for subject in its if stamps[subject] != known[subject]]:
                     sight = Sight(connection, idlefee.clock.now())  # no earlier than what the stamps are of
                     shown = live.shown_of(sight, changed)
-                    for subject in changed:
-                        # What came in this second counts from the next on: what has just changed is drawn once more.
-                        drawn = shown[subject] if known[subject] is None else again(shown[subject], sight.now + 1)
-                        found[subject] = News(stamps[subject], drawn, sight.now)
+                    found |= {subject: News(stamps[subject], shown[subject], sight.now) for subject in changed}
             return found
 
     app.state.pages = Pages(Ticker(compute, idlefee.clock))

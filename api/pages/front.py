@@ -107,9 +107,9 @@ def _out_of_service(connection: Connection, site_ids: Collection[str], now: int)
     }
 
 
-def stamps_of(sight: Sight, subjects: Sequence[Subject]) -> dict[Subject, Stamp]:
+def stamps_of(_connection: Connection, subjects: Sequence[Subject], now: int) -> dict[Subject, Stamp]:
     """Somewhere among so many stalls something has always happened: the front page is drawn anew each second."""
-    return dict.fromkeys(subjects, sight.now)
+    return dict.fromkeys(subjects, now)
 
 
 def shown_of(sight: Sight, subjects: Sequence[Subject]) -> dict[Subject, Shown]:

@@ -46,11 +46,6 @@ class Shown(NamedTuple):
     changes_at: int | None = None
 
 
-def again(shown: Shown, at: int) -> Shown:
-    """The same, to be drawn again no later than `at`."""
-    return shown._replace(changes_at=at if shown.changes_at is None else min(at, shown.changes_at))
-
-
 Stream = AsyncIterator[ServerSentEvent]
 Stamp = Hashable  # of the rows behind a subject: another stamp, another sight
 

@@ -106,10 +106,10 @@ def _overlapping(found: Loaded, excuses: list[Fact]) -> list[Fact]:
 # -- while it runs ------------------------------------------------------------------------------------------
 
 
-def stamps_of(sight: Sight, subjects: Sequence[Subject]) -> dict[Subject, Stamp]:
+def stamps_of(connection: Connection, subjects: Sequence[Subject], _now: int) -> dict[Subject, Stamp]:
     """What stands behind the pages of sessions."""
-    keys = queries.session_keys(sight.connection, {subject.name for subject in subjects})
-    found = {key.id: stamp for key, stamp in stamps_of_sessions(sight.connection, keys).items()}
+    keys = queries.session_keys(connection, {subject.name for subject in subjects})
+    found = {key.id: stamp for key, stamp in stamps_of_sessions(connection, keys).items()}
     return {subject: found.get(subject.name, ()) for subject in subjects}
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 
 from fastapi import APIRouter, Request, Response
 from fastapi.sse import EventSourceResponse
+from sqlalchemy import Connection
 
 from api.channels.push import public_key, vapid_key
 from api.guard import Engine
@@ -59,11 +60,11 @@ def _stage(views: Sequence[SessionView]) -> str:
     return " ".join(view.key.id for view in views) or "none"
 
 
-def stamps_of(sight: Sight, subjects: Sequence[Subject]) -> dict[Subject, Stamp]:
+def stamps_of(connection: Connection, subjects: Sequence[Subject], _now: int) -> dict[Subject, Stamp]:
     """What stands behind owners' pages."""
     owner_ids = {subject.owner_id for subject in subjects if subject.owner_id}
-    running_of, unread = queries.running_of(sight.connection, owner_ids), queries.unread_of(sight.connection, owner_ids)
-    stamps = stamps_of_sessions(sight.connection, set().union(*running_of.values()))
+    running_of, unread = queries.running_of(connection, owner_ids), queries.unread_of(connection, owner_ids)
+    stamps = stamps_of_sessions(connection, set().union(*running_of.values()))
     return {
         subject: hash((unread[subject.owner_id], frozenset(stamps[key] for key in running_of[subject.owner_id])))
         for subject in subjects
