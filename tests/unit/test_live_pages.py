@@ -78,7 +78,7 @@ def test_a_page_whose_turn_has_not_come_waits_for_a_first_message_that_says_ever
 
     async def watched() -> list[list[Any]]:
         ticker = Ticker(computed, FixedClock(0))
-        return await asyncio.gather(news_of(ticker, STALLS, 1), news_of(ticker, ANN, 1))
+        return list(await asyncio.gather(news_of(ticker, STALLS, 1), news_of(ticker, ANN, 1)))
 
     assert asyncio.run(watched()) == [[{"a": "1", "b": "1"}], [{"mine": "1"}]]
 
