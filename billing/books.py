@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, func, select, tuple_
+from sqlalchemy import Connection, Select, Table, and_, func, select, tuple_, union_all
 
-from billing.ledger import Account
+from billing.ledger import ACCOUNTS, SESSIONS, Account
 from billing.store.tables import entries, transfers
 
 
@@ -153,16 +153,15 @@ class Owed(NamedTuple):
 
 def owed_after(connection: Connection, after: Sequence[str] | None, most: int) -> list[Owed]:
     """Up to `most` balances that are not zero, behind (owner, seller, currency), in that order."""
-    place = (entries.c.owner_id, entries.c.seller_id, entries.c.currency)
-    owed_minor = func.sum(entries.c.amount_minor)
-    statement = (
-        select(*place, owed_minor)
-        .where(entries.c.account == Account.RECEIVABLE.value, entries.c.owner_id.is_not(None))
-        .group_by(*place)
-        .having(owed_minor != 0)
-        .order_by(*place)
-        .limit(most)
-    )
+    both = union_all(*(_receivables(book.entries) for book in (SESSIONS, ACCOUNTS))).subquery()
+    place = (both.c.owner_id, both.c.seller_id, both.c.currency)
+    owed_minor = func.sum(both.c.amount_minor)
+    statement = select(*place, owed_minor).group_by(*place).having(owed_minor != 0).order_by(*place).limit(most)
     if after is not None:
         statement = statement.where(tuple_(*place) > tuple(after))
     return [Owed(row[0], row[1], row[2], int(row[3])) for row in connection.execute(statement)]
+
+
+def _receivables(of: Table) -> Select[Any]:
+    mine = (of.c.owner_id, of.c.seller_id, of.c.currency, of.c.amount_minor)
+    return select(*mine).where(of.c.account == Account.RECEIVABLE.value, of.c.owner_id.is_not(None))

@@ -1,31 +1,42 @@
 """Double-entry, append-only: transfers of entries that sum to zero, in integer minor units, one currency a transfer.
 
-Debit is above zero, credit below. What a session is owed lives in five accounts; what it should be is `settle`'s
-business. The database refuses changes and unbalanced transfers by itself (`sessions/migrations/guards.py`).
+Debit is above zero, credit below. There are two books of one kind: what sessions cause leads with the site, what
+payments cause leads with who pays, so that both can be distributed. What should stand where is `settle`'s and
+`payments`' business. The database refuses changes and unbalanced transfers by itself (`sessions/migrations/guards.py`).
 """
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Text, and_, func, select
+from sqlalchemy import Connection, Table, Text, and_, func, select
 
+from billing.store.accounts import account_entries, account_transfers
 from billing.store.tables import entries, transfers
 from sessions.database import bulk_insert, keys_of
 from sessions.store.queries import SessionKey
 
 
 class Account(StrEnum):
-    """The accounts an idle fee moves through."""
+    """The accounts an idle fee moves through, and then the money that pays it."""
 
-    RECEIVABLE = "receivable"  # what an owner owes a seller
+    RECEIVABLE = "receivable"  # what an owner owes a seller; below zero: what the seller owes back
     REVENUE = "revenue"
     TAX = "tax"  # collected for the tax office, by code
     UNCLAIMED = "unclaimed"  # fees of sessions nobody claimed…
     DEFERRED = "deferred"  # …and their other side: neither revenue nor tax before they are claimed
+    PROCESSOR = "processor"  # what the card processor holds for the seller
+    PROCESSOR_FEES = "processor_fees"
+    DISPUTED = "disputed"  # taken back by a bank while it decides
+    IN_TRANSIT = "in_transit"  # paid out by the processor, not seen at the bank yet
+    BANK = "bank"
+    GOODWILL = "goodwill"  # credits that correct no fee
+    BAD_DEBT = "bad_debt"
+    ALLOWANCE = "allowance"  # provided for debts that will not be paid; write-offs use it up first
+    SUSPENSE = "suspense"  # money that moved and that nobody can explain yet
 
 
 class Line(NamedTuple):
@@ -41,11 +52,38 @@ class Line(NamedTuple):
 Balances = Mapping[Line, int]
 
 
+class Subject(NamedTuple):
+    """What a transfer of the accounts' book is about. `party_id` is the owner, or for what concerns none the seller;
+    `id` names the thing: `payment …`, `credit …`, `payout …`.
+    """
+
+    party_id: str
+    id: str
+
+
+Key = SessionKey | Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A pair of tables: `lead` is the column by which they are distributed, `subject` what a transfer is about."""
+
+    transfers: Table
+    entries: Table
+    lead: str
+    subject: str
+    key: Callable[[str, str], Key]
+
+
+SESSIONS = Book(transfers, entries, "site_id", "session_id", SessionKey)
+ACCOUNTS = Book(account_transfers, account_entries, "party_id", "subject", Subject)
+
+
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """One balanced step of a session's books; `n` counts a session's transfers from 1."""
+    """One balanced step of a session's or another subject's books; `n` counts a subject's transfers from 1."""
 
-    key: SessionKey
+    key: Key
     n: int
     seller_id: str
     currency: str
@@ -61,8 +99,8 @@ class TransferExists(Exception):
     """A transfer's id is taken: somebody else settled the session meanwhile, or the lock was not held."""
 
 
-def transfer_id(key: SessionKey, n: int) -> str:
-    """H(session, n): the same settlement has the same id wherever it is computed."""
+def transfer_id(key: Key, n: int) -> str:
+    """H(session or subject, n): the same settlement has the same id wherever it is computed."""
     return hashlib.blake2b(f"{key.id}\0{n}".encode(), digest_size=16).hexdigest()
 
 
@@ -92,7 +130,7 @@ def difference(target: Balances, posted: Balances) -> dict[Line, int]:
     return {line: amount for line, amount in moves.items() if amount}
 
 
-def transfers_for(key: SessionKey, n: int, moves: Balances, reason: str) -> list[Transfer]:
+def transfers_for(key: Key, n: int, moves: Balances, reason: str) -> list[Transfer]:
     """The transfers that carry out `moves`, numbered after the `n` there are: one a seller and currency."""
     books: dict[tuple[str, str], list[tuple[Line, int]]] = defaultdict(list)
     for line in sorted(moves, key=lambda line: tuple(part or "" for part in line)):
@@ -103,27 +141,27 @@ def transfers_for(key: SessionKey, n: int, moves: Balances, reason: str) -> list
     ]
 
 
-def post(connection: Connection, new: Sequence[Transfer], now: int) -> None:
+def post(connection: Connection, new: Sequence[Transfer], now: int, book: Book = SESSIONS) -> None:
     """Append the transfers, entries first, so that the database can check each sum as its transfer arrives.
 
     Raises `TransferExists` if an id is taken.
     """
     if not new:
         return
-    names = [(transfer.key.site_id, transfer.id) for transfer in new]
-    wanted = keys_of(connection, "wanted", (("site_id", Text()), ("id", Text())), names)
-    there = select(transfers.c.id).join(
-        wanted, and_(transfers.c.site_id == wanted.c.site_id, transfers.c.id == wanted.c.id)
+    names = [(transfer.key[0], transfer.id) for transfer in new]
+    wanted = keys_of(connection, "wanted", (("lead", Text()), ("id", Text())), names)
+    there = select(book.transfers.c.id).join(
+        wanted, and_(book.transfers.c[book.lead] == wanted.c.lead, book.transfers.c.id == wanted.c.id)
     )
     if (taken := connection.execute(there).scalars().first()) is not None:
         raise TransferExists(taken)
     bulk_insert(
         connection,
-        entries,
-        ("site_id", "transfer_id", "line", "account", "owner_id", "seller_id", "currency", "tax_code", "amount_minor"),
+        book.entries,
+        (book.lead, "transfer_id", "line", "account", "owner_id", "seller_id", "currency", "tax_code", "amount_minor"),
         [
             (
-                transfer.key.site_id,
+                transfer.key[0],
                 transfer.id,
                 number,
                 line.account.value,
@@ -140,11 +178,11 @@ def post(connection: Connection, new: Sequence[Transfer], now: int) -> None:
     )
     bulk_insert(
         connection,
-        transfers,
-        ("site_id", "id", "session_id", "n", "corrects", "seller_id", "currency", "reason", "recorded_at"),
+        book.transfers,
+        (book.lead, "id", book.subject, "n", "corrects", "seller_id", "currency", "reason", "recorded_at"),
         [
             (
-                transfer.key.site_id,
+                transfer.key[0],
                 transfer.id,
                 transfer.key.id,
                 transfer.n,
@@ -160,34 +198,48 @@ def post(connection: Connection, new: Sequence[Transfer], now: int) -> None:
     )
 
 
-def posted(connection: Connection, keys: Collection[SessionKey]) -> dict[SessionKey, dict[Line, int]]:
-    """What the ledger holds for each session, summed by line; lines that sum to zero are left out."""
+def posted(connection: Connection, keys: Collection[Key], book: Book = SESSIONS) -> dict[Key, dict[Line, int]]:
+    """What the ledger holds for each session or subject, summed by line; lines that sum to zero are left out."""
     if not keys:
         return {}
-    wanted = keys_of(connection, "wanted", (("site_id", Text()), ("session_id", Text())), keys)
+    heads, parts = book.transfers.c, book.entries.c
+    wanted = keys_of(connection, "wanted", (("lead", Text()), ("subject", Text())), keys)
     # Transfers first, then their entries: SQLite would walk every entry of a site for every session.
     theirs = (
-        select(transfers.c.site_id, transfers.c.id, transfers.c.session_id)
-        .join(
-            wanted,
-            and_(transfers.c.site_id == wanted.c.site_id, transfers.c.session_id == wanted.c.session_id),
-        )
+        select(heads[book.lead].label("lead"), heads.id, heads[book.subject].label("subject"))
+        .join(wanted, and_(heads[book.lead] == wanted.c.lead, heads[book.subject] == wanted.c.subject))
         .cte("theirs")
         .prefix_with("MATERIALIZED")
     )
-    line = (entries.c.account, entries.c.owner_id, entries.c.seller_id, entries.c.currency, entries.c.tax_code)
+    line = (parts.account, parts.owner_id, parts.seller_id, parts.currency, parts.tax_code)
     statement = (
-        select(theirs.c.site_id, theirs.c.session_id, *line, func.sum(entries.c.amount_minor))
-        .join(entries, and_(entries.c.site_id == theirs.c.site_id, entries.c.transfer_id == theirs.c.id))
-        .group_by(theirs.c.site_id, theirs.c.session_id, *line)
+        select(theirs.c.lead, theirs.c.subject, *line, func.sum(parts.amount_minor))
+        .join(book.entries, and_(parts[book.lead] == theirs.c.lead, parts.transfer_id == theirs.c.id))
+        .group_by(theirs.c.lead, theirs.c.subject, *line)
     )
-    found: dict[SessionKey, dict[Line, int]] = defaultdict(dict)
-    for site_id, session_id, account, owner_id, seller_id, currency, tax_code, amount in connection.execute(statement):
+    found: dict[Key, dict[Line, int]] = defaultdict(dict)
+    for lead, subject, account, owner_id, seller_id, currency, tax_code, amount in connection.execute(statement):
         if amount:
-            found[SessionKey(site_id, session_id)][Line(Account(account), owner_id, seller_id, currency, tax_code)] = (
-                int(amount)
+            found[book.key(lead, subject)][Line(Account(account), owner_id, seller_id, currency, tax_code)] = int(
+                amount
             )
     return found
+
+
+def converge(connection: Connection, key: Subject, target: Balances, reason: str, now: int) -> bool:
+    """Post what is missing so that the accounts' book holds `target` for the subject; False if nothing was.
+
+    The convergence of `settle` for everything that is no session: said twice it posts once. The caller holds the
+    lock of whom the subject belongs to (`billing.payments.locks`).
+    """
+    moves = difference(target, posted(connection, [key], ACCOUNTS).get(key, {}))
+    if not moves:
+        return False
+    heads = account_transfers.c
+    there = select(func.count()).where(heads.party_id == key.party_id, heads.subject == key.id)
+    n = connection.execute(there).scalar_one()
+    post(connection, transfers_for(key, n, moves, reason), now, ACCOUNTS)
+    return True
 
 
 class TrialRow(NamedTuple):
@@ -201,31 +253,36 @@ class TrialRow(NamedTuple):
     balance_minor: int
 
 
-def trial_balance(connection: Connection) -> list[TrialRow]:
+def trial_balance(connection: Connection, books: Collection[Book] = (SESSIONS, ACCOUNTS)) -> list[TrialRow]:
     """Every account's debits, credits and balance; the balances of a currency sum to zero."""
-    amount = entries.c.amount_minor
-    statement: Any = (
-        select(
-            entries.c.seller_id,
-            entries.c.currency,
-            entries.c.account,
+    found: dict[tuple[str, str, str], tuple[int, int]] = {}
+    for book in books:
+        parts = book.entries.c
+        amount, account = parts.amount_minor, (parts.seller_id, parts.currency, parts.account)
+        statement: Any = select(
+            *account,
             func.coalesce(func.sum(amount).filter(amount > 0), 0),
             func.coalesce(func.sum(-amount).filter(amount < 0), 0),
-        )
-        .group_by(entries.c.seller_id, entries.c.currency, entries.c.account)
-        .order_by(entries.c.seller_id, entries.c.currency, entries.c.account)
-    )
+        ).group_by(*account)
+        for seller, currency, name, debit, credit in connection.execute(statement):
+            before = found.get((seller, currency, name), (0, 0))
+            found[seller, currency, name] = (before[0] + int(debit), before[1] + int(credit))
     return [
-        TrialRow(seller, currency, Account(account), int(debit), int(credit), int(debit) - int(credit))
-        for seller, currency, account, debit, credit in connection.execute(statement)
+        TrialRow(seller, currency, Account(name), debit, credit, debit - credit)
+        for (seller, currency, name), (debit, credit) in sorted(found.items())
     ]
 
 
 def owner_balances(connection: Connection, owner_id: str) -> dict[tuple[str, str], int]:
-    """What an owner owes, by (seller, currency)."""
-    statement = (
-        select(entries.c.seller_id, entries.c.currency, func.sum(entries.c.amount_minor))
-        .where(entries.c.owner_id == owner_id, entries.c.account == Account.RECEIVABLE.value)
-        .group_by(entries.c.seller_id, entries.c.currency)
-    )
-    return {(seller, currency): int(amount) for seller, currency, amount in connection.execute(statement)}
+    """What an owner owes, by (seller, currency); below zero: what is theirs."""
+    found: dict[tuple[str, str], int] = defaultdict(int)
+    for book in (SESSIONS, ACCOUNTS):
+        parts = book.entries.c
+        statement = (
+            select(parts.seller_id, parts.currency, func.sum(parts.amount_minor))
+            .where(parts.owner_id == owner_id, parts.account == Account.RECEIVABLE.value)
+            .group_by(parts.seller_id, parts.currency)
+        )
+        for seller, currency, amount in connection.execute(statement):
+            found[seller, currency] += int(amount)
+    return dict(found)

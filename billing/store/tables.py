@@ -123,6 +123,7 @@ transfers = Table(
     Column("reason", Text, nullable=False),
     Column("recorded_at", UtcSeconds, nullable=False),
     Index("uq_transfers_session", "site_id", "session_id", "n", unique=True),
+    Index("ix_transfers_recorded", "recorded_at"),
     Index(
         "ix_transfers_corrections",
         "site_id",

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, select
 
-from billing.ledger import Account, Balances, Line, difference, posted, transfer_id, trial_balance
+from billing.ledger import SESSIONS, Account, Balances, Line, difference, posted, transfer_id, trial_balance
 from billing.settle import Charge
 from billing.store.tables import entries, transfers
 from billing.verify.differences import Code, Difference, amount
@@ -123,7 +123,9 @@ def stand(standing: Standing, books: Mapping[SessionKey, Balances]) -> None:
 
 def wrong_balances(connection: Connection, standing: Standing) -> Iterator[Difference]:
     """Accounts whose balance, the sum of all entries, is not where the charges put it."""
-    stored = {(row.seller_id, row.currency, row.account): row.balance_minor for row in trial_balance(connection)}
+    stored = {
+        (row.seller_id, row.currency, row.account): row.balance_minor for row in trial_balance(connection, [SESSIONS])
+    }
     for seller_id, currency, account in sorted({*stored, *standing}):
         name = (seller_id, currency, account)
         if stored.get(name, 0) != standing[name]:

@@ -1,13 +1,14 @@
 """What the database itself refuses: changing or deleting facts, transfers and entries, and transfers that do not
 balance.
 
-SQLite rebuilds a table in a batch migration and forgets its triggers: such a migration calls `install` again at its
-end.
+A migration that makes such a table names it here and calls `install` at its end, and so does one that rebuilds a table
+in a batch: SQLite forgets the triggers then.
 """
 
 from collections.abc import Sequence
 
 from alembic import op
+from sqlalchemy import inspect
 
 # table → its primary key, for the guard that stops `INSERT OR REPLACE` from deleting the row it replaces
 APPEND_ONLY = {
@@ -18,13 +19,24 @@ APPEND_ONLY = {
     "tariff_assignments": ("site_id", "valid_from"),
     "transfers": ("site_id", "id"),
     "entries": ("site_id", "transfer_id", "line"),
+    "account_transfers": ("party_id", "id"),
+    "account_entries": ("party_id", "transfer_id", "line"),
+    "payment_attempts": ("owner_id", "payment_id", "n"),
+    "seller_policies": ("seller_id", "n"),
+    "invoices": ("owner_id", "id"),
+    "invoice_lines": ("owner_id", "invoice_id", "line"),
 }
 
 # table → what else is unique in it: SQLite's REPLACE deletes a row for the sake of those too
 ALSO_UNIQUE = {
     "facts": ("site_id", "key"),
     "transfers": ("site_id", "session_id", "n"),
+    "account_transfers": ("party_id", "subject", "n"),
+    "invoices": ("seller_id", "series", "number"),
 }
+
+# transfers, their entries, and the column that both lead with
+LEDGERS = (("transfers", "entries", "site_id"), ("account_transfers", "account_entries", "party_id"))
 
 _BALANCED = (
     "count(*) >= 2 AND sum(amount_minor) = 0 AND min(currency) = NEW.currency AND max(currency) = NEW.currency "
@@ -33,7 +45,7 @@ _BALANCED = (
 
 
 def install() -> None:
-    """Create every guard, replacing those that are there."""
+    """Create the guards of every table that is there by now, replacing those that are there."""
     if op.get_bind().dialect.name == "postgresql":
         _install_postgresql()
     else:
@@ -52,15 +64,25 @@ def remove() -> None:
             f"{table}_unique",
         ):
             op.execute(f"DROP TRIGGER IF EXISTS {name}" + (f" ON {table}" if postgresql else ""))
-    for table, name in (("entries", "entries_before_transfer"), ("transfers", "transfers_balance")):
-        op.execute(f"DROP TRIGGER IF EXISTS {name}" + (f" ON {table}" if postgresql else ""))
+    for transfers, entries, _ in LEDGERS:
+        for table, name in ((entries, f"{entries}_before_transfer"), (transfers, f"{transfers}_balance")):
+            op.execute(f"DROP TRIGGER IF EXISTS {name}" + (f" ON {table}" if postgresql else ""))
     if postgresql:
-        for function in ("refuse_change", "refuse_late_entry", "refuse_unbalanced"):
+        late = [f"refuse_late_{entries}" for _, entries, _ in LEDGERS]
+        unbalanced = [f"refuse_unbalanced_{transfers}" for transfers, _, _ in LEDGERS]
+        for function in ("refuse_change", *late, *unbalanced):
             op.execute(f"DROP FUNCTION IF EXISTS {function}()")
 
 
+def _there() -> set[str]:
+    return set(inspect(op.get_bind()).get_table_names())
+
+
 def _install_sqlite() -> None:
+    there = _there()
     for table, key in APPEND_ONLY.items():
+        if table not in there:
+            continue
         for verb in ("UPDATE", "DELETE"):
             name = f"{table}_no_{verb.lower()}"
             op.execute(f"DROP TRIGGER IF EXISTS {name}")
@@ -75,6 +97,8 @@ def _install_sqlite() -> None:
             f"OR EXISTS (SELECT 1 FROM {table} WHERE rowid = NEW.rowid) BEGIN SELECT RAISE(IGNORE); END"
         )
     for table, key in ALSO_UNIQUE.items():
+        if table not in there:
+            continue
         other = " OR ".join(f"{column} <> NEW.{column}" for column in APPEND_ONLY[table])
         op.execute(f"DROP TRIGGER IF EXISTS {table}_unique")
         op.execute(
@@ -82,17 +106,23 @@ def _install_sqlite() -> None:
             f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {_same(key)} AND ({other})) "
             f"BEGIN SELECT RAISE(ABORT, '{table}: there is another of this {key[-1]}'); END"
         )
-    op.execute("DROP TRIGGER IF EXISTS entries_before_transfer")
+    for transfers, entries, lead in LEDGERS:
+        if transfers in there:
+            _check_sums_on_sqlite(transfers, entries, lead)
+
+
+def _check_sums_on_sqlite(transfers: str, entries: str, lead: str) -> None:
+    op.execute(f"DROP TRIGGER IF EXISTS {entries}_before_transfer")
     op.execute(
-        "CREATE TRIGGER entries_before_transfer BEFORE INSERT ON entries WHEN EXISTS "
-        "(SELECT 1 FROM transfers WHERE site_id = NEW.site_id AND id = NEW.transfer_id) "
+        f"CREATE TRIGGER {entries}_before_transfer BEFORE INSERT ON {entries} WHEN EXISTS "
+        f"(SELECT 1 FROM {transfers} WHERE {lead} = NEW.{lead} AND id = NEW.transfer_id) "
         "BEGIN SELECT RAISE(ABORT, 'no entry for a transfer that exists'); END"
     )
-    op.execute("DROP TRIGGER IF EXISTS transfers_balance")
+    op.execute(f"DROP TRIGGER IF EXISTS {transfers}_balance")
     op.execute(
-        "CREATE TRIGGER transfers_balance BEFORE INSERT ON transfers WHEN "
-        f"(SELECT {_BALANCED} FROM entries WHERE site_id = NEW.site_id AND transfer_id = NEW.id) IS NOT 1 "
-        "AND NOT EXISTS (SELECT 1 FROM transfers WHERE site_id = NEW.site_id AND id = NEW.id) "
+        f"CREATE TRIGGER {transfers}_balance BEFORE INSERT ON {transfers} WHEN "
+        f"(SELECT {_BALANCED} FROM {entries} WHERE {lead} = NEW.{lead} AND transfer_id = NEW.id) IS NOT 1 "
+        f"AND NOT EXISTS (SELECT 1 FROM {transfers} WHERE {lead} = NEW.{lead} AND id = NEW.id) "
         "BEGIN SELECT RAISE(ABORT, 'a transfer needs entries of one currency and seller that sum to zero'); END"
     )
 
@@ -101,54 +131,57 @@ def _same(columns: Sequence[str]) -> str:
     return " AND ".join(f"{column} = NEW.{column}" for column in columns)
 
 
-_POSTGRESQL_FUNCTIONS = (
-    """
+_REFUSE_CHANGE = """
     CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; END $$
-    """,
     """
-    CREATE OR REPLACE FUNCTION refuse_late_entry() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        IF EXISTS (SELECT 1 FROM transfers WHERE site_id = NEW.site_id AND id = NEW.transfer_id) THEN
-            RAISE EXCEPTION 'no entry for a transfer that exists' USING ERRCODE = 'integrity_constraint_violation';
-        END IF;
-        RETURN NEW;
-    END $$
-    """,
-    f"""
-    CREATE OR REPLACE FUNCTION refuse_unbalanced() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        IF (SELECT {_BALANCED} FROM entries WHERE site_id = NEW.site_id AND transfer_id = NEW.id) IS NOT TRUE THEN
-            RAISE EXCEPTION 'a transfer needs entries of one currency and seller that sum to zero'
-                USING ERRCODE = 'integrity_constraint_violation';
-        END IF;
-        RETURN NEW;
-    END $$
-    """,
-)
 
 
 def _install_postgresql() -> None:
-    for function in _POSTGRESQL_FUNCTIONS:
-        op.execute(function)
+    there = _there()
+    op.execute(_REFUSE_CHANGE)
     for table in APPEND_ONLY:
-        op.execute(
-            f"CREATE OR REPLACE TRIGGER {table}_no_update BEFORE UPDATE ON {table} "
-            "FOR EACH ROW EXECUTE FUNCTION refuse_change()"
-        )
-        op.execute(
-            f"CREATE OR REPLACE TRIGGER {table}_no_delete BEFORE DELETE ON {table} "
-            "FOR EACH ROW EXECUTE FUNCTION refuse_change()"
-        )
-        op.execute(
-            f"CREATE OR REPLACE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
-            "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
-        )
+        if table not in there:
+            continue
+        for verb, each in (("UPDATE", "ROW"), ("DELETE", "ROW"), ("TRUNCATE", "STATEMENT")):
+            op.execute(
+                f"CREATE OR REPLACE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+                f"FOR EACH {each} EXECUTE FUNCTION refuse_change()"
+            )
+    for transfers, entries, lead in LEDGERS:
+        if transfers in there:
+            _check_sums_on_postgresql(transfers, entries, lead)
+
+
+def _check_sums_on_postgresql(transfers: str, entries: str, lead: str) -> None:
     op.execute(
-        "CREATE OR REPLACE TRIGGER entries_before_transfer BEFORE INSERT ON entries "
-        "FOR EACH ROW EXECUTE FUNCTION refuse_late_entry()"
+        f"""
+        CREATE OR REPLACE FUNCTION refuse_late_{entries}() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF EXISTS (SELECT 1 FROM {transfers} WHERE {lead} = NEW.{lead} AND id = NEW.transfer_id) THEN
+                RAISE EXCEPTION 'no entry for a transfer that exists' USING ERRCODE = 'integrity_constraint_violation';
+            END IF;
+            RETURN NEW;
+        END $$
+        """
     )
     op.execute(
-        "CREATE OR REPLACE TRIGGER transfers_balance BEFORE INSERT ON transfers "
-        "FOR EACH ROW EXECUTE FUNCTION refuse_unbalanced()"
+        f"""
+        CREATE OR REPLACE FUNCTION refuse_unbalanced_{transfers}() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF (SELECT {_BALANCED} FROM {entries} WHERE {lead} = NEW.{lead} AND transfer_id = NEW.id) IS NOT TRUE THEN
+                RAISE EXCEPTION 'a transfer needs entries of one currency and seller that sum to zero'
+                    USING ERRCODE = 'integrity_constraint_violation';
+            END IF;
+            RETURN NEW;
+        END $$
+        """
+    )
+    op.execute(
+        f"CREATE OR REPLACE TRIGGER {entries}_before_transfer BEFORE INSERT ON {entries} "
+        f"FOR EACH ROW EXECUTE FUNCTION refuse_late_{entries}()"
+    )
+    op.execute(
+        f"CREATE OR REPLACE TRIGGER {transfers}_balance BEFORE INSERT ON {transfers} "
+        f"FOR EACH ROW EXECUTE FUNCTION refuse_unbalanced_{transfers}()"
     )

@@ -10,6 +10,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
 import api.access.tables  # noqa: F401 - importing declares the tables
+import billing.store.accounts
+import billing.store.invoices
+import billing.store.payments
 import billing.store.tables  # noqa: F401
 import sessions.store.tables  # noqa: F401
 from sessions import migrations

@@ -1,0 +1,191 @@
+"""What this package asks of a card processor, and what it hears: plain values in our own minor units and UTC seconds.
+
+`gateway` speaks to Stripe and answers these; nothing of Stripe's library is known beyond it. No database here.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+class ProcessorError(Exception):
+    """The processor did not do what was asked. `code` is its own word for why, where it gave one."""
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Unreachable(ProcessorError):
+    """Nobody knows whether it happened: a time-out, a broken connection, a 5xx. The same key may be sent again."""
+
+
+class Busy(ProcessorError):
+    """429, or 409 for a key that is being worked on: nothing happened yet, ask again later."""
+
+
+class Declined(ProcessorError):
+    """The bank says no; what was created is there all the same, and says why."""
+
+
+class Refused(ProcessorError):
+    """The request is wrong, and would be again: a person has to look."""
+
+
+class Status(StrEnum):
+    """Where a payment stands, in Stripe's own words for a PaymentIntent."""
+
+    REQUIRES_PAYMENT_METHOD = "requires_payment_method"
+    REQUIRES_CONFIRMATION = "requires_confirmation"
+    REQUIRES_ACTION = "requires_action"
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundSeen:
+    """A refund as the processor has it; `status` is pending, succeeded, failed or canceled."""
+
+    ref: str
+    payment_ref: str
+    amount_minor: int
+    currency: str
+    status: str
+    created_at: int
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    failure_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeSeen:
+    """A dispute; `status` in the processor's words: needs_response, under_review, won, lost and others."""
+
+    ref: str
+    payment_ref: str
+    amount_minor: int
+    currency: str
+    status: str
+    reason: str
+    created_at: int
+    evidence_due_at: int | None = None
+    fee_minor: int = 0  # what the processor took for it, less what it gave back
+    withdrawn_minor: int = 0  # what it took of the seller's balance for it, less what it gave back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentSeen:
+    """A payment with everything that hangs on it, as the processor has it at this moment."""
+
+    ref: str
+    status: Status
+    amount_minor: int
+    captured_minor: int
+    currency: str
+    created_at: int
+    customer_ref: str | None
+    method_ref: str | None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    failure_code: str | None = None
+    failure_text: str | None = None
+    action_url: str | None = None  # where the owner confirms it, if that is what it waits for
+    fee_minor: int | None = None  # none: not known yet
+    refunds: tuple[RefundSeen, ...] = ()
+    disputes: tuple[DisputeSeen, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodSeen:
+    """A card or another means that may be charged off-session."""
+
+    ref: str
+    kind: str
+    brand: str | None
+    last4: str | None
+    expires: str | None  # 2029-04
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupSeen:
+    """How far an owner got with adding a payment method; `url` is the processor's own page for it while it is open."""
+
+    ref: str
+    setup_ref: str | None
+    status: str  # open, complete or expired
+    url: str | None
+    method: MethodSeen | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceLine:
+    """One line of the seller's balance at the processor: `net = amount - fee`, all signed as the balance moved."""
+
+    ref: str
+    kind: str  # charge, refund, adjustment, payout, stripe_fee…
+    source_ref: str | None
+    amount_minor: int
+    fee_minor: int
+    currency: str
+    created_at: int
+    available_at: int
+    payment_ref: str | None = None
+    payout_ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutSeen:
+    """Money on its way to the seller's bank; `status` is pending, in_transit, paid, failed or canceled."""
+
+    ref: str
+    amount_minor: int
+    currency: str
+    status: str
+    created_at: int
+    arrives_at: int
+
+
+class Processor(Protocol):
+    """A seller's account at a card processor. Every call may raise `Unreachable`, `Busy`, or `Refused`.
+
+    `key` is the idempotency key: ours, persisted before the first call that carries it.
+    """
+
+    def create_customer(self, owner_id: str, email: str | None, *, key: str) -> str: ...
+    def begin_setup(self, customer_ref: str, *, return_url: str, currency: str, key: str) -> SetupSeen: ...
+    def setup(self, ref: str) -> SetupSeen: ...
+    def detach(self, method_ref: str) -> None: ...
+
+    def create_payment(
+        self,
+        *,
+        customer_ref: str,
+        method_ref: str,
+        amount_minor: int,
+        currency: str,
+        metadata: Mapping[str, str],
+        key: str,
+    ) -> PaymentSeen:
+        """Create and confirm off-session. Raises `Declined` too: the payment is there then, `find_payments` has it."""
+        ...
+
+    def confirm_payment(
+        self, ref: str, *, method_ref: str | None, key: str, return_url: str | None = None
+    ) -> PaymentSeen:
+        """Try the same payment again; with a `return_url` the owner is there and may authenticate."""
+        ...
+
+    def cancel_payment(self, ref: str, *, key: str) -> PaymentSeen: ...
+    def payment(self, ref: str) -> PaymentSeen: ...
+    def payments_of(self, customer_ref: str, since: int) -> Iterator[PaymentSeen]: ...
+
+    def create_refund(
+        self, payment_ref: str, *, amount_minor: int, metadata: Mapping[str, str], key: str
+    ) -> RefundSeen: ...
+
+    def payments_between(self, since: int, until: int) -> Iterator[PaymentSeen]: ...
+    def refunds_between(self, since: int, until: int) -> Iterator[RefundSeen]: ...
+    def disputes_between(self, since: int, until: int) -> Iterator[DisputeSeen]: ...
+    def balance_lines_between(self, since: int, until: int) -> Iterator[BalanceLine]: ...
+    def payouts_between(self, since: int, until: int) -> Iterator[PayoutSeen]: ...
+    def events_since(self, since: int) -> Iterator[Mapping[str, object]]: ...
