@@ -1,4 +1,4 @@
-"""The second book: what payments, credits and payouts move; it leads with who pays, as the first leads with the site."""
+"""The second book: what payments, credits and payouts move. It leads with who pays, the first with the site."""
 
 import sqlalchemy as sa
 from alembic import op
