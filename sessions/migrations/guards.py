@@ -25,6 +25,8 @@ APPEND_ONLY = {
     "seller_policies": ("seller_id", "n"),
     "invoices": ("owner_id", "id"),
     "invoice_lines": ("owner_id", "invoice_id", "line"),
+    "provisions": ("seller_id", "id"),
+    "dispute_decisions": ("owner_id", "dispute_id", "n"),
 }
 
 # table → what else is unique in it: SQLite's REPLACE deletes a row for the sake of those too

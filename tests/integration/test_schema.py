@@ -11,6 +11,7 @@ from sqlalchemy import inspect
 
 import api.access.tables  # noqa: F401 - importing declares the tables
 import billing.store.accounts
+import billing.store.arrears
 import billing.store.invoices
 import billing.store.payments
 import billing.store.tables  # noqa: F401
