@@ -25,6 +25,12 @@ APPEND_ONLY = {
     "seller_policies": ("seller_id", "n"),
     "invoices": ("owner_id", "id"),
     "invoice_lines": ("owner_id", "invoice_id", "line"),
+    "periods": ("seller_id", "month"),
+    "period_statements": ("seller_id", "month", "owner_id", "currency"),
+    "period_revenue": ("seller_id", "month", "site_id", "tariff", "tariff_version", "tax_code", "currency"),
+    "period_balances": ("seller_id", "month", "currency", "account"),
+    "audit": ("n",),
+    "audit_seals": ("day",),
     "provisions": ("seller_id", "id"),
     "dispute_decisions": ("owner_id", "dispute_id", "n"),
 }
@@ -44,6 +50,10 @@ _BALANCED = (
     "count(*) >= 2 AND sum(amount_minor) = 0 AND min(currency) = NEW.currency AND max(currency) = NEW.currency "
     "AND min(seller_id) = NEW.seller_id AND max(seller_id) = NEW.seller_id"
 )
+
+
+_CLOSED = "EXISTS (SELECT 1 FROM periods WHERE seller_id = NEW.seller_id AND ends_at > NEW.recorded_at)"
+_MONTH_IS_CLOSED = "the month is closed: what corrects it is recorded today"
 
 
 def install() -> None:
@@ -74,6 +84,15 @@ def remove() -> None:
         unbalanced = [f"refuse_unbalanced_{transfers}" for transfers, _, _ in LEDGERS]
         for function in ("refuse_change", *late, *unbalanced):
             op.execute(f"DROP FUNCTION IF EXISTS {function}()")
+
+
+def remove_closed_months() -> None:
+    """Drop what keeps closed months closed, for a downgrade to before there were any."""
+    postgresql = op.get_bind().dialect.name == "postgresql"
+    for transfers, _, _ in LEDGERS:
+        op.execute(f"DROP TRIGGER IF EXISTS {transfers}_open_month" + (f" ON {transfers}" if postgresql else ""))
+    if postgresql:
+        op.execute("DROP FUNCTION IF EXISTS refuse_closed_month()")
 
 
 def _there() -> set[str]:
@@ -111,6 +130,16 @@ def _install_sqlite() -> None:
     for transfers, entries, lead in LEDGERS:
         if transfers in there:
             _check_sums_on_sqlite(transfers, entries, lead)
+            if "periods" in there:
+                _keep_closed_months_on_sqlite(transfers)
+
+
+def _keep_closed_months_on_sqlite(transfers: str) -> None:
+    op.execute(f"DROP TRIGGER IF EXISTS {transfers}_open_month")
+    op.execute(
+        f"CREATE TRIGGER {transfers}_open_month BEFORE INSERT ON {transfers} WHEN {_CLOSED} "
+        f"BEGIN SELECT RAISE(ABORT, '{_MONTH_IS_CLOSED}'); END"
+    )
 
 
 def _check_sums_on_sqlite(transfers: str, entries: str, lead: str) -> None:
@@ -153,6 +182,26 @@ def _install_postgresql() -> None:
     for transfers, entries, lead in LEDGERS:
         if transfers in there:
             _check_sums_on_postgresql(transfers, entries, lead)
+            if "periods" in there:
+                _keep_closed_months_on_postgresql(transfers)
+
+
+def _keep_closed_months_on_postgresql(transfers: str) -> None:
+    op.execute(
+        f"""
+        CREATE OR REPLACE FUNCTION refuse_closed_month() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF {_CLOSED} THEN
+                RAISE EXCEPTION '{_MONTH_IS_CLOSED}' USING ERRCODE = 'integrity_constraint_violation';
+            END IF;
+            RETURN NEW;
+        END $$
+        """
+    )
+    op.execute(
+        f"CREATE OR REPLACE TRIGGER {transfers}_open_month BEFORE INSERT ON {transfers} "
+        "FOR EACH ROW EXECUTE FUNCTION refuse_closed_month()"
+    )
 
 
 def _check_sums_on_postgresql(transfers: str, entries: str, lead: str) -> None:
