@@ -141,6 +141,7 @@ refunds = Table(
     Column("asked_at", UtcSeconds, nullable=False),
     Column("decided_by", Text),
     Column("decided_at", UtcSeconds),
+    Column("decided_because", Text),
     Column("processor_ref", Text),
     Column("failure_code", Text),
     Column("changed_at", UtcSeconds, nullable=False),
@@ -186,6 +187,7 @@ credits_given = Table(
     Column("asked_at", UtcSeconds, nullable=False),
     Column("decided_by", Text),
     Column("decided_at", UtcSeconds),
+    Column("decided_because", Text),
     Index("ix_credits_given_open", "state", "asked_at"),
 )
 

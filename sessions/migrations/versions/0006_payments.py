@@ -51,6 +51,7 @@ def upgrade() -> None:
         sa.Column("asked_at", UtcSeconds(), nullable=False),
         sa.Column("decided_by", sa.Text(), nullable=True),
         sa.Column("decided_at", UtcSeconds(), nullable=True),
+        sa.Column("decided_because", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("owner_id", "id", name=op.f("pk_credits_given")),
     )
     op.create_index("ix_credits_given_open", "credits_given", ["state", "asked_at"], unique=False)
@@ -201,6 +202,7 @@ def upgrade() -> None:
         sa.Column("asked_at", UtcSeconds(), nullable=False),
         sa.Column("decided_by", sa.Text(), nullable=True),
         sa.Column("decided_at", UtcSeconds(), nullable=True),
+        sa.Column("decided_because", sa.Text(), nullable=True),
         sa.Column("processor_ref", sa.Text(), nullable=True),
         sa.Column("failure_code", sa.Text(), nullable=True),
         sa.Column("changed_at", UtcSeconds(), nullable=False),
