@@ -1,0 +1,1 @@
+"""Invoices: `policy` is what a seller decided about them."""
