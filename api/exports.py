@@ -12,7 +12,7 @@ from sessions.events import rfc3339
 
 ROWS_A_CHUNK = 500
 COLUMNS = (
-    *("recorded_at", "seller", "site", "session", "transfer", "n", "corrects", "reason"),
+    *("recorded_at", "seller", "site", "session", "party", "subject", "transfer", "n", "corrects", "reason"),
     *("line", "account", "owner", "tax_code", "currency", "amount_minor", "amount"),
 )
 
@@ -43,6 +43,8 @@ def _cells(entry: Entry) -> tuple[object, ...]:
         harmless(entry.seller_id),
         harmless(entry.site_id),
         harmless(entry.session_id),
+        harmless(entry.lead if entry.session_id is None else None),
+        harmless(entry.subject if entry.session_id is None else None),
         entry.transfer_id,
         entry.n,
         entry.corrects,

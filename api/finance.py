@@ -81,12 +81,14 @@ class EntryRow(BaseModel):
 
 
 class TransferRow(BaseModel):
-    """One balanced step of a session's books; a correction names the transfer before it."""
+    """One balanced step of a session's or another subject's books; a correction names the transfer before it."""
 
     id: str
-    site: str
-    session: str
-    n: Annotated[int, Field(description="numbers the session's transfers from 1")]
+    site: Annotated[str | None, Field(description="null: it is about no session, but moves money")]
+    session: str | None
+    party: Annotated[str | None, Field(description="whose payment, credit or payout: an owner, or the seller")]
+    subject: Annotated[str, Field(description="the session, or `payment …`, `refund …`, `credit …`, `payout …`")]
+    n: Annotated[int, Field(description="numbers the subject's transfers from 1")]
     corrects: str | None
     seller: str
     currency: str
@@ -102,22 +104,18 @@ def list_transfers(
     seller: Seller = None,
     site: Site = None,
     session: Annotated[SessionId | None, Query()] = None,
+    subject: Annotated[str | None, Query(max_length=200, description="`payment …` and the like")] = None,
     since: From = None,
     until: To = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[TransferRow]:
     """Transfers with their entries, in the order they were recorded."""
-    place = place_of(cursor, (int, str, str, int))
-    wanted = Wanted(seller_id=seller, site_id=site, session_id=session, since=since, until=until)
+    place = place_of(cursor, (int, int, str, str, int))
+    wanted = Wanted(seller_id=seller, site_id=site, session_id=session, subject=subject, since=since, until=until)
     with idlefee.reading() as connection:
         found = transfers_after(connection, wanted, None if place is None else Step._make(place), limit + 1)
-    return page_of(found, limit, _step, _transfer_row)
-
-
-def _step(entries: list[Entry]) -> Step:
-    first = entries[0]
-    return Step(first.recorded_at, first.site_id, first.session_id, first.n)
+    return page_of(found, limit, lambda entries: entries[0].step, _transfer_row)
 
 
 def _transfer_row(entries: list[Entry]) -> TransferRow:
@@ -126,6 +124,8 @@ def _transfer_row(entries: list[Entry]) -> TransferRow:
         id=first.transfer_id,
         site=first.site_id,
         session=first.session_id,
+        party=first.lead if first.session_id is None else None,
+        subject=first.subject,
         n=first.n,
         corrects=first.corrects,
         seller=first.seller_id,

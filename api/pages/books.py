@@ -94,12 +94,12 @@ def account(
 ) -> Response:
     """The entries behind one line of the trial balance, newest first."""
     ref = AccountRef(seller, currency, account.value)
-    place = place_of(before, (int, str, str))
+    place = place_of(before, (int, int, str, str))
     with idlefee.reading() as connection:
         rows = latest_entries(connection, ref, None if place is None else Place._make(place), 4 * ROWS_A_PAGE)
         sellers = owners.seller_names(connection)
     last = rows[-1] if len(rows) == 4 * ROWS_A_PAGE else None
-    following = cursor_at((last.recorded_at, last.site_id, last.transfer_id)) if last else None
+    following = cursor_at(last.place) if last else None
     return page(
         request,
         "entries.html",
