@@ -25,10 +25,6 @@ class Busy(ProcessorError):
     """429, or 409 for a key that is being worked on: nothing happened yet, ask again later."""
 
 
-class Declined(ProcessorError):
-    """The bank says no; what was created is there all the same, and says why."""
-
-
 class Refused(ProcessorError):
     """The request is wrong, and would be again: a person has to look."""
 
@@ -56,6 +52,7 @@ class RefundSeen:
     created_at: int
     metadata: Mapping[str, str] = field(default_factory=dict)
     failure_code: str | None = None
+    withdrawn_minor: int = 0  # what it took of the seller's balance, less what came back as it failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +83,7 @@ class PaymentSeen:
     created_at: int
     customer_ref: str | None
     method_ref: str | None
+    charge_ref: str | None = None  # the bank's latest word on it
     metadata: Mapping[str, str] = field(default_factory=dict)
     failure_code: str | None = None
     failure_text: str | None = None
@@ -114,7 +112,7 @@ class SetupSeen:
     setup_ref: str | None
     status: str  # open, complete or expired
     url: str | None
-    method: MethodSeen | None = None
+    method: MethodSeen | None = None  # once it may be charged without the owner being there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +143,22 @@ class PayoutSeen:
     arrives_at: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventSeen:
+    """Word that something happened, by webhook or asked for. `payment_ref`: the payment that it hangs on, if any.
+
+    `kept` is what of it is worth keeping: names of things and amounts, nothing that says who somebody is.
+    """
+
+    id: str
+    kind: str  # payment_intent.succeeded…
+    object_kind: str  # payment_intent, charge, refund, dispute, checkout.session, payout…
+    object_ref: str
+    payment_ref: str | None
+    created_at: int
+    kept: Mapping[str, object]
+
+
 class Processor(Protocol):
     """A seller's account at a card processor. Every call may raise `Unreachable`, `Busy`, or `Refused`.
 
@@ -152,9 +166,20 @@ class Processor(Protocol):
     """
 
     def create_customer(self, owner_id: str, email: str | None, *, key: str) -> str: ...
-    def begin_setup(self, customer_ref: str, *, return_url: str, currency: str, key: str) -> SetupSeen: ...
+    def delete_customer(self, ref: str) -> None:
+        """Take the person out of the processor's records, with every card. Done already: nothing happens."""
+        ...
+
+    def begin_setup(
+        self, customer_ref: str, *, words: str, return_url: str, metadata: Mapping[str, str], key: str
+    ) -> SetupSeen:
+        """Open the processor's own page for adding a card; it shows `words`, which the owner agrees to."""
+        ...
+
     def setup(self, ref: str) -> SetupSeen: ...
-    def detach(self, method_ref: str) -> None: ...
+    def detach(self, method_ref: str) -> None:
+        """The card can be charged no longer. Done already: nothing happens."""
+        ...
 
     def create_payment(
         self,
@@ -163,10 +188,11 @@ class Processor(Protocol):
         method_ref: str,
         amount_minor: int,
         currency: str,
+        description: str,
         metadata: Mapping[str, str],
         key: str,
     ) -> PaymentSeen:
-        """Create and confirm off-session. Raises `Declined` too: the payment is there then, `find_payments` has it."""
+        """Create and confirm, while the owner is not there. What the bank declines is created all the same."""
         ...
 
     def confirm_payment(
@@ -180,7 +206,7 @@ class Processor(Protocol):
     def payments_of(self, customer_ref: str, since: int) -> Iterator[PaymentSeen]: ...
 
     def create_refund(
-        self, payment_ref: str, *, amount_minor: int, metadata: Mapping[str, str], key: str
+        self, payment_ref: str, *, amount_minor: int, currency: str, metadata: Mapping[str, str], key: str
     ) -> RefundSeen: ...
 
     def payments_between(self, since: int, until: int) -> Iterator[PaymentSeen]: ...
@@ -188,4 +214,4 @@ class Processor(Protocol):
     def disputes_between(self, since: int, until: int) -> Iterator[DisputeSeen]: ...
     def balance_lines_between(self, since: int, until: int) -> Iterator[BalanceLine]: ...
     def payouts_between(self, since: int, until: int) -> Iterator[PayoutSeen]: ...
-    def events_since(self, since: int) -> Iterator[Mapping[str, object]]: ...
+    def events_since(self, since: int) -> Iterator[EventSeen]: ...
