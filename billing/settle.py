@@ -150,7 +150,7 @@ def settle(connection: Connection, folded: Sequence[Folded], now: int, reason: s
         transfers += posting
         written.append(_numbered(after, len(posting)))
     ledger.post(connection, transfers, now)
-    _write(connection, written, before)
+    _write(connection, written, before, now)
     return [Settlement(one.before, after, one.assessment) for one, after in zip(settled, written, strict=True)]
 
 
@@ -321,7 +321,8 @@ def occupancy_window(one: Folded) -> tuple[int, int] | None:
     return start, max(end, start + 1)
 
 
-CHARGE_COLUMNS = tuple(column.name for column in charges.columns)
+# What a charge says; when its row was written says nothing of it.
+CHARGE_COLUMNS = tuple(column.name for column in charges.columns if column is not charges.c.changed_at)
 CHARGED = and_(charges.c.site_id == sessions.c.site_id, charges.c.session_id == sessions.c.id)  # a session, its charge
 
 
@@ -342,9 +343,9 @@ def charge_from_row(row: Any) -> Charge:
     return Charge(key=SessionKey(row["site_id"], row["session_id"]), held=held, **values)
 
 
-def _write(connection: Connection, written: Sequence[Charge], known: Collection[SessionKey]) -> None:
+def _write(connection: Connection, written: Sequence[Charge], known: Collection[SessionKey], now: int) -> None:
     rows = []
     for charge in written:
         values = {"site_id": charge.key.site_id, "session_id": charge.key.id, "held": " ".join(charge.held) or None}
-        rows.append(tuple(values[n] if n in values else getattr(charge, n) for n in CHARGE_COLUMNS))
-    bulk_overwrite(connection, charges, CHARGE_COLUMNS, rows, known)
+        rows.append((*(values[n] if n in values else getattr(charge, n) for n in CHARGE_COLUMNS), now))
+    bulk_overwrite(connection, charges, (*CHARGE_COLUMNS, charges.c.changed_at.name), rows, known)

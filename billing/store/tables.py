@@ -87,7 +87,7 @@ charges = Table(
     metadata,
     Column("site_id", Text, primary_key=True),
     Column("session_id", Text, primary_key=True),
-    Column("owner_id", Text, index=True, comment="none: nobody claimed the session"),
+    Column("owner_id", Text, comment="none: nobody claimed the session"),
     Column("seller_id", Text, nullable=False),
     Column("tariff", Text, nullable=False),
     Column("tariff_version", Integer, nullable=False),
@@ -105,8 +105,18 @@ charges = Table(
     Column("assessed_at", UtcSeconds, nullable=False, comment="the moment the bill was last asked about"),
     Column("finalised_at", UtcSeconds),
     Column("report", Text, nullable=False, comment="the FeeReport as JSON"),
+    Column("changed_at", UtcSeconds, nullable=False, server_default="0", comment="when this row was last written"),
     Index(
         "ix_charges_held", "site_id", postgresql_where=text("held IS NOT NULL"), sqlite_where=text("held IS NOT NULL")
+    ),
+    Index("ix_charges_owner", "owner_id", "settled_at"),
+    Index("ix_charges_changed", "changed_at"),
+    Index("ix_charges_settled", "site_id", "settled_at", "session_id"),
+    Index(
+        "ix_charges_fee",
+        *("settled_at", "site_id", "currency", "fee_minor", "tax_minor", "computed_minor"),
+        postgresql_where=text("fee_minor > 0"),
+        sqlite_where=text("fee_minor > 0"),
     ),
 )
 
