@@ -7,6 +7,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 import api.access.tables  # noqa: F401 - importing declares the tables
@@ -14,10 +15,12 @@ import billing.store.accounts
 import billing.store.arrears
 import billing.store.invoices
 import billing.store.payments
+import billing.store.periods
+import billing.store.reconciliation
+import billing.store.sums
 import billing.store.tables  # noqa: F401
 import sessions.store.tables  # noqa: F401
-from sessions import migrations
-from sessions.database import connect, metadata, migrate
+from sessions.database import MIGRATIONS, connect, metadata, migrate
 
 OPTIONS = {"compare_type": True, "compare_server_default": True}
 
@@ -32,6 +35,15 @@ def test_the_migrated_schema_is_the_declared_one(database_url: str) -> None:
     assert differences == []
 
 
+def test_the_newest_revision_is_the_one_that_its_file_names() -> None:
+    """A start compares the database with the names alone."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    history = ScriptDirectory.from_config(config)
+    named = [Path(revision.path).name.partition("_")[0] for revision in history.walk_revisions()]
+    assert named == [revision.revision for revision in history.walk_revisions()] == sorted(named, reverse=True)
+
+
 def test_a_second_migration_changes_nothing(database_url: str) -> None:
     migrate(database_url)
 
@@ -42,7 +54,7 @@ def test_a_second_migration_changes_nothing(database_url: str) -> None:
 
 def test_a_downgrade_takes_everything_away_and_an_upgrade_brings_it_back(empty_database_url: str) -> None:
     config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["url"] = empty_database_url
     engine = connect(empty_database_url)
 
