@@ -4,6 +4,7 @@ A test that touches a database asks for `database_url` and so runs twice, on SQL
 """
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 
@@ -24,6 +25,14 @@ ENGINES = ["sqlite", "postgresql"]
 # What tests write is forgotten anyway: where there is memory for it, no test and no program it starts waits for a disk.
 if memory := folder_in_memory():
     tempfile.tempdir = os.environ["TMPDIR"] = str(memory)
+
+# Nobody is met beyond loopback: an HTTP client that first read every certificate authority took 50 ms to make.
+os.environ.pop("SSL_CERT_FILE", None)
+os.environ["SSL_CERT_DIR"] = os.devnull
+
+# Programs that tests start compile the product once, not each time anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session")
