@@ -179,18 +179,20 @@ class MoneyMoved:
     currency: str
     seller: str
     zone: str  # of the seller's books
-    retry_at: int | None = None
+    retry_at: int | None = None  # …or until when it has to be paid
 
 
 def money(texts: Texts, kind: str, moved: MoneyMoved, link: str | None) -> Letter:
     """A payment or a dispute (`kind`) came out one way or another."""
     amount = texts.money(moved.amount_minor, moved.currency)
-    lines = [texts.say(f"{kind}.{moved.outcome}", amount=amount, seller=moved.seller)]
-    if moved.retry_at is not None:
-        lines.append(texts.say("payment.retry_at", day=texts.day(moved.retry_at, ZoneInfo(moved.zone))))
-    elif moved.outcome == "failed":
+    day = "" if moved.retry_at is None else texts.day(moved.retry_at, ZoneInfo(moved.zone))
+    lines = [texts.say(f"{kind}.{moved.outcome}", amount=amount, seller=moved.seller, day=day)]
+    if moved.outcome == "failed" and day:
+        lines.append(texts.say("payment.retry_at", day=day))
+    elif moved.outcome in ("failed", "reminder"):
         lines.append(texts.say("payment.act"))
-    return _letter(texts, texts.say(f"{kind}.subject_{moved.outcome}", amount=amount), lines, link)
+    subject = texts.say(f"{kind}.subject_{moved.outcome}", amount=amount, seller=moved.seller, day=day)
+    return _letter(texts, subject, lines, link)
 
 
 def _letter(texts: Texts, subject: str, lines: Sequence[str], link: str | None) -> Letter:

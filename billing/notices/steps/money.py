@@ -20,6 +20,10 @@ from billing.texts import texts
 
 TELL_OF_MONEY = "tell_of_money"  # the step
 
+Outcome = Literal[
+    "succeeded", "failed", "refunded", "confirm", "reminder", "warn_block", "warn_hand_over", "blocked", "unblocked"
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Payment:
@@ -31,8 +35,8 @@ class Payment:
     zone: str  # of the seller's books
     amount_minor: int
     currency: str
-    outcome: Literal["succeeded", "failed", "refunded"]
-    retry_at: int | None = None  # UTC seconds; none: the owner has to act
+    outcome: Outcome
+    retry_at: int | None = None  # UTC seconds: tried again then, or to be paid before; none: the owner has to act
 
 
 @dataclass(frozen=True, slots=True)
