@@ -78,6 +78,8 @@ payments = Table(
     Column("failure_text", Text),
     Column("action_url", Text, comment="where the owner confirms it"),
     Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("looks", Integer, nullable=False, server_default="0", comment="how often it was looked up or asked for"),
+    Column("seen_look", Integer, nullable=False, server_default="0", comment="the look that this row tells of"),
     Column("next_attempt_at", UtcSeconds, comment="none: nothing is planned"),
     Column("frozen_because", Text, comment="a dispute: nothing is tried meanwhile"),
     Column("reference", Text, comment="of what came by bank or hand"),

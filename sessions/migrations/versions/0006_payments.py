@@ -145,6 +145,16 @@ def upgrade() -> None:
         sa.Column("failure_text", sa.Text(), nullable=True),
         sa.Column("action_url", sa.Text(), nullable=True, comment="where the owner confirms it"),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column(
+            "looks",
+            sa.Integer(),
+            server_default="0",
+            nullable=False,
+            comment="how often it was looked up or asked for",
+        ),
+        sa.Column(
+            "seen_look", sa.Integer(), server_default="0", nullable=False, comment="the look that this row tells of"
+        ),
         sa.Column("next_attempt_at", UtcSeconds(), nullable=True, comment="none: nothing is planned"),
         sa.Column("frozen_because", sa.Text(), nullable=True, comment="a dispute: nothing is tried meanwhile"),
         sa.Column("reference", sa.Text(), nullable=True, comment="of what came by bank or hand"),
