@@ -20,6 +20,8 @@ from api.channels import channels_of, mailer_of
 from api.wiring import Idlefee
 from billing import decisions, jobs, orders, timers
 from billing.engine import LOOK_AT_CHARGING, LOOK_AT_STAY
+from billing.invoices import issuing
+from billing.invoices import sides as invoices
 from billing.jobs import Hopeless, Job, Lease
 from billing.notices import Channel, Notices
 from billing.notices.steps.money import TELL_OF_MONEY
@@ -61,6 +63,7 @@ def steps_over(channels: Sequence[Channel], link: str | None, post: Letters) -> 
         "finalise": Step(timers.finalise, at_once=300),
         decisions.LOOK_AGAIN: Step(timers.token_given, at_once=1, turns=50),
         orders.STEP: Step(orders.take_over, at_once=1),
+        invoices.STEP: Step(issuing.issue_due, at_once=20, turns=5),
         letters.ACCOUNT_LETTER: Step(post.account_letter, at_once=1, turns=20, outside=True),
         sweeping.STEP: Step(sweeping.sweep, at_once=1),
     }

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
+from billing.invoices.sides import Side, invoice_job
 from billing.jobs import Job, schedule, session_job
-from billing.settle import Charge, Settlement, settle
+from billing.settle import Settlement, fee_of, settle
 from sessions.database import one_of
 from sessions.facts import FOREVER, sessions_overlapping
 from sessions.folding import Folded, over_by_silence_at, recall, refold
@@ -94,6 +95,7 @@ def follow(
     jobs = [*_time_outs(folded, before, live), *_completions(folded, before, live, now, cause)]
     jobs += _stretches_of_charging(folded, before, live, now, cause)
     jobs += [*_endings(settlements, before, told, now), *_corrections(settlements, told, now, cause)]
+    jobs += _invoices(settlements, now)
     schedule(connection, jobs, now)
     return settlements
 
@@ -237,9 +239,15 @@ def _corrections(
             )
 
 
-def fee_of(charge: Charge, owner_id: str) -> int:
-    """What of a charge stands on this owner's account."""
-    return charge.fee_minor if charge.owner_id == owner_id else 0
+def _invoices(settlements: Iterable[Settlement], now: int) -> Iterator[Job]:
+    """Whatever was posted on an owner's account is to be invoiced, or credited: a look for each owner it concerns."""
+    for one in settlements:
+        was, is_ = one.before, one.after
+        if is_.settlements == (was.settlements if was else 0):
+            continue
+        for charge in (was, is_):
+            if charge is not None and charge.owner_id is not None and charge.fee_minor:
+                yield invoice_job(Side(charge.owner_id, charge.seller_id, charge.currency), now)
 
 
 def _told_together(*names: str) -> str:

@@ -55,6 +55,11 @@ class Charge:
     report: str
 
 
+def fee_of(charge: Charge, owner_id: str) -> int:
+    """What of a charge stands on this owner's account."""
+    return charge.fee_minor if charge.owner_id == owner_id else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Assessment:
     """What a session costs by its facts at one moment, with the facts that name it. `owner_id` none: nobody claimed

@@ -36,6 +36,7 @@ invoices = Table(
     Column("body", Text, nullable=False, comment="seller and owner as they were named on it, as JSON"),
     Index("uq_invoices_number", "seller_id", "series", "number", unique=True),
     Index("ix_invoices_issued", "seller_id", "issued_at"),
+    Index("ix_invoices_when", "issued_at", "owner_id", "id"),
 )
 
 invoice_lines = Table(
@@ -61,4 +62,20 @@ invoice_numbers = Table(
     Column("series", Text, primary_key=True),
     Column("last", Integer, nullable=False),
     comment="The row is the lock under which numbers are given, by who issues, so that none is lost.",
+)
+
+carried = Table(
+    "carried",
+    metadata,
+    Column("owner_id", Text, primary_key=True),
+    Column("seller_id", Text, primary_key=True),
+    Column("currency", Text, primary_key=True),
+    Column("amount_minor", BigInteger, nullable=False, comment="posted and on no invoice yet"),
+    Column("sessions", Integer, nullable=False),
+    Column("since", UtcSeconds, nullable=False, comment="the oldest of it: its age"),
+    Column("until", UtcSeconds, comment="when an invoice is due; none: it waits for more"),
+    Column("least_minor", BigInteger, comment="less than this is not asked for; none: it waits for its time"),
+    Column("changed_at", UtcSeconds, nullable=False),
+    Index("ix_carried_since", "since", "owner_id"),
+    comment="What waits to be invoiced, as the last look at the books left it.",
 )

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from billing.engine import FINALISE_AFTER_S, fee_of
+from billing.engine import FINALISE_AFTER_S
 from billing.jobs import Job, Lease, Turn, schedule, session_job
 from billing.notices import letters, store
 from billing.notices.channels import About, Outgoing
@@ -16,7 +16,7 @@ from billing.notices.steps.desk import Desk, notice_of, places
 from billing.notices.store import Notice, notice_id
 from billing.owners import Owner, owner
 from billing.rating import FeeReport, report_from_json
-from billing.settle import Charge, charges_of
+from billing.settle import Charge, charges_of, fee_of
 from billing.texts import texts
 from sessions.store.queries import SessionKey, snapshots_before
 

@@ -12,6 +12,26 @@ down_revision = "0006"
 
 def upgrade() -> None:
     op.create_table(
+        "carried",
+        sa.Column("owner_id", sa.Text(), nullable=False),
+        sa.Column("seller_id", sa.Text(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False, comment="posted and on no invoice yet"),
+        sa.Column("sessions", sa.Integer(), nullable=False),
+        sa.Column("since", UtcSeconds(), nullable=False, comment="the oldest of it: its age"),
+        sa.Column("until", UtcSeconds(), nullable=True, comment="when an invoice is due; none: it waits for more"),
+        sa.Column(
+            "least_minor",
+            sa.BigInteger(),
+            nullable=True,
+            comment="less than this is not asked for; none: it waits for its time",
+        ),
+        sa.Column("changed_at", UtcSeconds(), nullable=False),
+        sa.PrimaryKeyConstraint("owner_id", "seller_id", "currency", name=op.f("pk_carried")),
+        comment="What waits to be invoiced, as the last look at the books left it.",
+    )
+    op.create_index("ix_carried_since", "carried", ["since", "owner_id"], unique=False)
+    op.create_table(
         "invoice_numbers",
         sa.Column("seller_id", sa.Text(), nullable=False),
         sa.Column("series", sa.Text(), nullable=False),
@@ -42,6 +62,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("owner_id", "id", name=op.f("pk_invoices")),
     )
     op.create_index("ix_invoices_issued", "invoices", ["seller_id", "issued_at"], unique=False)
+    op.create_index("ix_invoices_when", "invoices", ["issued_at", "owner_id", "id"], unique=False)
     op.create_index("uq_invoices_number", "invoices", ["seller_id", "series", "number"], unique=True)
     op.create_table(
         "invoice_lines",
@@ -81,6 +102,9 @@ def downgrade() -> None:
     op.drop_index("ix_invoice_lines_session", table_name="invoice_lines")
     op.drop_table("invoice_lines")
     op.drop_index("uq_invoices_number", table_name="invoices")
+    op.drop_index("ix_invoices_when", table_name="invoices")
     op.drop_index("ix_invoices_issued", table_name="invoices")
     op.drop_table("invoices")
     op.drop_table("invoice_numbers")
+    op.drop_index("ix_carried_since", table_name="carried")
+    op.drop_table("carried")

@@ -1,0 +1,195 @@
+"""How an owner stands with a seller in one currency: what was invoiced, what was paid and credited, what is open.
+
+Read from the documents and the accounts' book; who paid what is `allocation`'s, and nothing of it is stored.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, and_, func, select
+
+from billing.invoices.allocation import Allocation, Claim, Relief, allocate
+from billing.invoices.sides import Side
+from billing.ledger import Account
+from billing.store.accounts import account_entries, account_transfers
+from billing.store.invoices import carried, invoices
+from billing.store.payments import payments, refunds
+from sessions.database import one_of
+
+INVOICE, CREDIT_NOTE = "invoice", "credit_note"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """An invoice or a credit note without its lines. Minor units; a credit note's are below zero."""
+
+    owner_id: str
+    id: str
+    seller_id: str
+    currency: str
+    kind: str
+    series: str
+    number: int
+    name: str
+    issued_at: int
+    total_minor: int
+    tax_minor: int
+    due_minor: int
+    corrects: str | None
+
+
+DOCUMENT = tuple(invoices.c[name] for name in Document.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """What a payment, a credit or a write-off took from what is owed, as the accounts' book has it: less what was paid
+    back. `amount_minor` below zero where more was paid back than came.
+    """
+
+    subject: str
+    at: int
+    amount_minor: int
+    invoice_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One side's documents, movements and who paid what."""
+
+    side: Side
+    documents: list[Document]
+    movements: list[Movement]
+    allocation: Allocation
+
+    def open_minor(self, invoice_id: str) -> int:
+        """What is still owed of an invoice."""
+        return self.allocation.open_minor.get(invoice_id, 0)
+
+    def asked_minor(self, invoice: Document) -> int:
+        """What is still to be asked for an invoice: its amount due less what was paid for it, and no more than is open
+        of it. The rest of what is open is carried to the next invoice.
+        """
+        paid = sum(one.amount_minor for one in self.movements if one.invoice_id == invoice.id)
+        return max(0, min(self.open_minor(invoice.id), invoice.due_minor - paid))
+
+    @property
+    def unasked_minor(self) -> int:
+        """What the next invoice asks for beside its own lines: remainders that no invoice asked for, and whatever was
+        paid back; below zero: credit that it uses up.
+        """
+        asked = sum(self.asked_minor(one) for one in self.documents if one.kind == INVOICE)
+        return self.allocation.owed_minor - asked
+
+    def payers(self, invoice_id: str) -> list[tuple[str, int]]:
+        """What paid an invoice, by name, and how much of it."""
+        names = {one.id: one.name for one in self.documents}
+        return [
+            (names.get(share.relief_id, share.relief_id), share.amount_minor)
+            for share in self.allocation.shares
+            if share.claim_id == invoice_id
+        ]
+
+
+def standing_of(side: Side, documents: list[Document], movements: list[Movement]) -> Standing:
+    """Who paid what, from documents and movements of one side. Pure."""
+    claims = [Claim(one.id, one.issued_at, one.total_minor) for one in documents if one.total_minor > 0]
+    claims += [Claim(one.subject, one.at, -one.amount_minor) for one in movements if one.amount_minor < 0]
+    reliefs = [
+        Relief(one.id, one.issued_at, -one.total_minor, one.corrects) for one in documents if one.total_minor < 0
+    ]
+    reliefs += [
+        Relief(one.subject, one.at, one.amount_minor, one.invoice_id) for one in movements if one.amount_minor > 0
+    ]
+    return Standing(side, documents, movements, allocate(claims, reliefs))
+
+
+def standings(connection: Connection, owner_ids: Collection[str]) -> dict[Side, Standing]:
+    """Every side of these owners that was ever invoiced or paid."""
+    documents: dict[Side, list[Document]] = defaultdict(list)
+    mine = select(*DOCUMENT).where(one_of(connection, invoices.c.owner_id, owner_ids))
+    for row in connection.execute(mine.order_by(invoices.c.issued_at, invoices.c.id)).mappings():
+        found = document_of(row)
+        documents[Side(found.owner_id, found.seller_id, found.currency)].append(found)
+    movements = _movements(connection, owner_ids)
+    return {side: standing_of(side, documents[side], movements[side]) for side in sorted({*documents, *movements})}
+
+
+def standing(connection: Connection, side: Side) -> Standing:
+    """One side, empty where nothing was ever invoiced or paid."""
+    return standings(connection, [side.owner_id]).get(side) or standing_of(side, [], [])
+
+
+def document_of(row: Mapping[Any, Any]) -> Document:
+    return Document(**{name: row[name] for name in Document.__dataclass_fields__})
+
+
+def _movements(connection: Connection, owner_ids: Collection[str]) -> dict[Side, list[Movement]]:
+    """What the accounts' book says of each owner's receivable, by subject; a refund counts with its payment."""
+    heads, parts = account_transfers.c, account_entries.c
+    statement = (
+        select(
+            parts.owner_id,
+            parts.seller_id,
+            parts.currency,
+            heads.subject,
+            func.min(heads.recorded_at).label("at"),
+            func.sum(parts.amount_minor).label("moved"),
+        )
+        .join(account_transfers, and_(heads.party_id == parts.party_id, heads.id == parts.transfer_id))
+        .where(one_of(connection, parts.owner_id, owner_ids), parts.account == Account.RECEIVABLE.value)
+        .group_by(parts.owner_id, parts.seller_id, parts.currency, heads.subject)
+    )
+    rows = connection.execute(statement).all()
+    asked_for = _asked_for(connection, owner_ids) if rows else {}
+    paid_back = _paid_back(connection, owner_ids) if rows else {}
+    sums: dict[tuple[Side, str], tuple[int, int]] = {}
+    for owner_id, seller_id, currency, subject, at, moved in rows:
+        named = paid_back.get((owner_id, subject), subject)
+        key = (Side(owner_id, seller_id, currency), named)
+        first, amount = sums.get(key, (at, 0))
+        sums[key] = (min(first, at), amount - int(moved))
+    found: dict[Side, list[Movement]] = defaultdict(list)
+    for (side, subject), (at, amount) in sorted(sums.items()):
+        if amount:
+            found[side].append(Movement(subject, at, amount, asked_for.get((side.owner_id, subject))))
+    return found
+
+
+def _asked_for(connection: Connection, owner_ids: Collection[str]) -> dict[tuple[str, str], str | None]:
+    """The invoice each payment was asked for, by owner and subject."""
+    statement = select(payments.c.owner_id, payments.c.id, payments.c.invoice_id)
+    rows = connection.execute(statement.where(one_of(connection, payments.c.owner_id, owner_ids)))
+    return {(owner_id, f"payment {payment_id}"): invoice_id for owner_id, payment_id, invoice_id in rows}
+
+
+def _paid_back(connection: Connection, owner_ids: Collection[str]) -> dict[tuple[str, str], str]:
+    """The payment each refund takes from, by owner and subject."""
+    statement = select(refunds.c.owner_id, refunds.c.id, refunds.c.payment_id)
+    rows = connection.execute(statement.where(one_of(connection, refunds.c.owner_id, owner_ids)))
+    return {(owner_id, f"refund {refund_id}"): f"payment {payment_id}" for owner_id, refund_id, payment_id in rows}
+
+
+class Carried(NamedTuple):
+    """What waits to be invoiced: until a moment, or until it comes to `least_minor`."""
+
+    owner_id: str
+    seller_id: str
+    currency: str
+    amount_minor: int
+    sessions: int
+    since: int
+    until: int | None
+    least_minor: int | None
+
+
+_CARRIED = tuple(carried.c[name] for name in Carried._fields)
+
+
+def carried_of(connection: Connection, owner_id: str) -> list[Carried]:
+    """What of an owner's fees is on no invoice yet, as the last look left it."""
+    statement = select(*_CARRIED).where(carried.c.owner_id == owner_id)
+    rows = connection.execute(statement.order_by(carried.c.seller_id, carried.c.currency))
+    return [Carried(*row) for row in rows]
