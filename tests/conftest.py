@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from sqlalchemy import create_engine
 
-from tests.databases import PostgresDatabases, SqliteDatabases, folder_in_memory, postgres_server
+from tests.databases import PostgresDatabases, SharedStatements, SqliteDatabases, folder_in_memory, postgres_server
 
 # `make soak` sets IDLEFEE_TESTS=soak. CI repeats the same examples every time, so that a red run means a
 # change in the code; a developer's runs keep looking for new ones.
@@ -33,6 +34,13 @@ os.environ["SSL_CERT_DIR"] = os.devnull
 # Programs that tests start compile the product once, not each time anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_statements() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sessions.database.create_engine", SharedStatements(create_engine))
+        yield
 
 
 @pytest.fixture(scope="session")

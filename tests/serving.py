@@ -13,6 +13,7 @@ from api.server import address_of, listen
 from api.wiring import Idlefee
 
 STARTED_WITHIN_S = 20
+ENDED_WITHIN_S = 5
 
 
 class _Server(uvicorn.Server):
@@ -26,6 +27,15 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
         self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """At once: the server's own waits a tenth of a second for browsers to hang up, in every test anew."""
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.close()
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=ENDED_WITHIN_S)
 
     async def main_loop(self) -> None:
         await self._ended.wait()  # the server's own looks ten times a second whether it should end
