@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import structlog
+from sqlalchemy import Connection
 
 from api.access import letters, sweeping
 from api.access.letters import Letters
@@ -25,6 +26,7 @@ from billing.invoices import sides as invoices
 from billing.jobs import Hopeless, Job, Lease
 from billing.notices import Channel, Notices
 from billing.notices.steps.money import TELL_OF_MONEY
+from billing.sums import making as sums
 from sessions.database import is_outage
 
 log = structlog.get_logger()
@@ -32,6 +34,8 @@ log = structlog.get_logger()
 LOOK_EVERY_S = 0.2  # how long a worker with nothing to do waits before it looks again
 OUTAGE_S = 2  # …and one whose database is gone
 OUTSIDE_AT_ONCE = 4  # steps that wait for somebody else's server have threads of their own: a slow one delays no other
+
+RECURRING: tuple[Callable[[Connection, int], None], ...] = (sums.sum_later,)  # steps that come again once asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ def steps_over(channels: Sequence[Channel], link: str | None, post: Letters) -> 
         invoices.STEP: Step(issuing.issue_due, at_once=20, turns=5),
         letters.ACCOUNT_LETTER: Step(post.account_letter, at_once=1, turns=20, outside=True),
         sweeping.STEP: Step(sweeping.sweep, at_once=1),
+        sums.STEP: Step(sums.sum_days, at_once=1, turns=50),
     }
 
 
@@ -95,6 +100,7 @@ class Worker:
     def run(self) -> None:
         """Work until `stop` is called, from another thread or a signal's handler."""
         log.info("worker started", worker=self.name)
+        self._ask_for_what_recurs()
         inside = [kind for kind, step in self._steps.items() if not step.outside]
         outside = [kind for kind, step in self._steps.items() if step.outside]
         lanes = [
@@ -107,6 +113,17 @@ class Worker:
         for lane in lanes:
             lane.join()
         log.info("worker stopped", worker=self.name)
+
+    def _ask_for_what_recurs(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with self._app.writing() as connection:
+                    for ask in RECURRING:
+                        ask(connection, self._app.clock.now())
+                return
+            except Exception as error:
+                log.warning("worker waits", error=str(error), exc_info=None if is_outage(error) else error)
+                self._stopping.wait(OUTAGE_S)
 
     def _work(self, name: str, kinds: Sequence[str]) -> None:
         while not self._stopping.is_set():

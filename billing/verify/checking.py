@@ -11,10 +11,11 @@ from sqlalchemy import Connection, Engine, func, select
 from billing.assignments import TariffUnknown
 from billing.jobs import waiting
 from billing.store.tables import jobs
+from billing.sums.checking import wrong_sums
 from billing.tariffs import TariffFaults
 from billing.verify.bills import Bills, bills, together
 from billing.verify.books import Standing, lone_entries, stand, wrong_balances, wrong_postings, wrong_transfers
-from billing.verify.differences import Code, Difference
+from billing.verify.differences import Code, Difference, amount
 from billing.verify.received import altered_events, wrong_conflicts
 from billing.verify.walk import chunks
 from sessions.database import one_moment
@@ -97,6 +98,15 @@ class _Walk:
             self._step(len(chunk.keys))
         yield from lone_entries(self._connection)
         yield from wrong_balances(self._connection, standing)
+        yield from self._sums()
+
+    def _sums(self) -> Iterator[Difference]:
+        for wrong in wrong_sums(self._connection):
+            meaning = (
+                f"the sums of days say {amount(wrong.stored_minor, wrong.currency)}, the rows come to "
+                f"{amount(wrong.computed_minor, wrong.currency)}: pages that show sums are wrong, no bill is"
+            )
+            yield Difference(Code.SUM_DIFFERS, f"{wrong.what} in {wrong.currency}", meaning)
 
     def _bills(self, keys: Sequence[SessionKey]) -> Bills:
         """What `bills` finds; where it stumbles over a row that makes no sense, session by session."""

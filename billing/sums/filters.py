@@ -1,0 +1,121 @@
+"""Which charges are asked for, as the finance pages and their files ask: by what they are, not by where they lie."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Text, and_, false, literal_column, or_
+
+from billing.store.sums import charge_days
+from billing.store.tables import charges
+from billing.sums.days import Calendars, stretch_of
+
+
+class State(StrEnum):
+    """Where a charge stands; each is in exactly one."""
+
+    IN_REVIEW = "in_review"
+    UNCLAIMED = "unclaimed"
+    POSTED = "posted"
+    REJECTED = "rejected"
+    WAIVED = "waived"
+    FREE = "free"
+
+
+# Written out, not bound: so may a statement group by it, and a prepared one use the index of charges with a fee.
+STATE: ColumnElement[str] = literal_column(
+    "CASE WHEN charges.held IS NOT NULL THEN 'in_review' "
+    "WHEN charges.fee_minor > 0 AND charges.owner_id IS NULL THEN 'unclaimed' "
+    "WHEN charges.fee_minor > 0 THEN 'posted' "
+    "WHEN charges.decision = 'reject' THEN 'rejected' "
+    "WHEN charges.waived_minor IS NOT NULL THEN 'waived' ELSE 'free' END",
+    Text,
+)
+WITH_A_FEE: ColumnElement[bool] = charges.c.fee_minor > literal_column("0")
+
+
+class Place(NamedTuple):
+    """A charge's place in a list: by the moment it was first settled."""
+
+    at: int
+    site_id: str
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which charges; none of a field means all. [first_day, last_day] are of the seller's calendar, both counted; the
+    amounts are fees as posted, in minor units, both counted.
+    """
+
+    seller_id: str | None = None
+    site_id: str | None = None
+    tariff: str | None = None
+    owner_id: str | None = None
+    currency: str | None = None
+    state: State | None = None
+    first_day: str | None = None
+    last_day: str | None = None
+    least_minor: int | None = None
+    most_minor: int | None = None
+
+    @property
+    def needs_rows(self) -> bool:
+        """Whether sums of days cannot tell: they know neither owners nor single amounts."""
+        return self.owner_id is not None or self.least_minor is not None or self.most_minor is not None
+
+    def of_days(self) -> list[ColumnElement[bool]]:
+        """The conditions upon the sums of days."""
+        columns = charge_days.c
+        found = self._same(columns)
+        if self.state is not None:
+            found.append(columns.state == self.state.value)
+        if self.first_day is not None:
+            found.append(columns.day >= self.first_day)
+        if self.last_day is not None:
+            found.append(columns.day <= self.last_day)
+        return found
+
+    def of_charges(self, known: Calendars) -> list[ColumnElement[bool]]:
+        """The conditions upon the charges themselves."""
+        columns = charges.c
+        found = self._same(columns)
+        if self.owner_id is not None:
+            found.append(columns.owner_id == self.owner_id)
+        if self.state is not None:
+            found.append(STATE.in_([self.state.value]))
+            found += [WITH_A_FEE] if self.state in (State.UNCLAIMED, State.POSTED) else []
+            found += [columns.held.is_not(None)] if self.state is State.IN_REVIEW else []
+        if self.least_minor is not None:
+            found.append(columns.fee_minor >= self.least_minor)
+            found += [WITH_A_FEE] if self.least_minor > 0 else []
+        if self.most_minor is not None:
+            found.append(columns.fee_minor <= self.most_minor)
+        if self.first_day is not None or self.last_day is not None:
+            found.append(self._settled_then(known))
+        return found
+
+    def _same(self, columns: Any) -> list[ColumnElement[bool]]:
+        equal = {
+            "seller_id": self.seller_id,
+            "site_id": self.site_id,
+            "tariff": self.tariff,
+            "currency": self.currency,
+        }
+        return [columns[name] == value for name, value in equal.items() if value is not None]
+
+    def _settled_then(self, known: Calendars) -> ColumnElement[bool]:
+        """Within the days of each seller's own calendar; a bare span of time where all keep the same."""
+        spans = []
+        for zone, seller_ids in known.by_zone.items():
+            if self.seller_id is not None and self.seller_id not in seller_ids:
+                continue
+            span = []
+            if self.first_day is not None:
+                span.append(charges.c.settled_at >= stretch_of(self.first_day, zone).starts_at)
+            if self.last_day is not None:
+                span.append(charges.c.settled_at < stretch_of(self.last_day, zone).ends_at)
+            spans.append((seller_ids, and_(*span)))
+        if len(spans) == 1:
+            return spans[0][1]
+        return or_(false(), *(and_(charges.c.seller_id.in_(seller_ids), span) for seller_ids, span in spans))
