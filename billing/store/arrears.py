@@ -18,6 +18,7 @@ arrears = Table(
     Column("amount_minor", BigInteger, nullable=False),
     Column("stage", Text, nullable=False, comment="trying, warned, blocked, handed_over, written_off or ended"),
     Column("step", Integer, nullable=False, comment="how many of the schedule's days are over"),
+    Column("told", Integer, nullable=False, comment="the last try whose failure the owner has heard of"),
     Column("opened_at", UtcSeconds, nullable=False, comment="the first time that it did not come"),
     Column("next_at", UtcSeconds, comment="when something follows by itself; none: nothing does"),
     Column("frozen_at", UtcSeconds, comment="since a dispute is open, or finance said so: nothing follows meanwhile"),

@@ -22,6 +22,7 @@ def upgrade() -> None:
             "stage", sa.Text(), nullable=False, comment="trying, warned, blocked, handed_over, written_off or ended"
         ),
         sa.Column("step", sa.Integer(), nullable=False, comment="how many of the schedule's days are over"),
+        sa.Column("told", sa.Integer(), nullable=False, comment="the last try whose failure the owner has heard of"),
         sa.Column("opened_at", UtcSeconds(), nullable=False, comment="the first time that it did not come"),
         sa.Column(
             "next_at", UtcSeconds(), nullable=True, comment="when something follows by itself; none: nothing does"
