@@ -61,8 +61,8 @@ def routes(state: State) -> list[Route]:
 
 def _choosing(session: Json, refused: str | None) -> Response:
     cards = [(name, card.words, card.number[-4:]) for name, card in CARDS.items()]
-    back = session["cancel_url"]
-    return _page("checkout.html", 400 if refused else 200, cards=cards, back=back, refused=refused)
+    said = {"back": session["cancel_url"], "words": (session["custom_text"]["submit"] or {}).get("message")}
+    return _page("checkout.html", 400 if refused else 200, cards=cards, refused=refused, **said)
 
 
 def _chosen(state: State, session: Json, card: str) -> Response:

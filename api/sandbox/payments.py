@@ -24,7 +24,10 @@ FAILED_AUTHENTICATION = Decline(
     "authentication_failed",
     "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
 )
-CONFIRMING = "payment_method off_session return_url error_on_requires_action payment_method_types.* setup_future_usage"
+CONFIRMING = (
+    "payment_method off_session return_url error_on_requires_action setup_future_usage allowed_payment_method_types.*"
+    " payment_method_types.*"
+)
 FIELDS = (
     f"{CONFIRMING} amount currency customer confirm description metadata.* receipt_email statement_descriptor"
     " statement_descriptor_suffix capture_method confirmation_method automatic_payment_methods.enabled"
@@ -34,6 +37,7 @@ FIELDS = (
 
 def create(state: State, call: Call) -> Json:
     params = call.params
+    refuse_types(params)
     amount, currency = params.whole("amount"), params.needed("currency").lower()
     if amount is None:
         params.needed("amount")
@@ -57,11 +61,12 @@ def create(state: State, call: Call) -> Json:
 
 
 def _new(state: State, params: Params, amount: int, currency: str, customer: str | None) -> Json:
-    types = params.words("payment_method_types")
+    types = params.words("allowed_payment_method_types")
     made = state.add(
         "payment_intent",
         "pi",
         amount=amount,
+        allowed_payment_method_types=types or None,
         amount_capturable=0,
         amount_details={"tip": {}},
         amount_received=0,
@@ -101,13 +106,20 @@ def _new(state: State, params: Params, amount: int, currency: str, customer: str
     return made
 
 
+def refuse_types(params: Params) -> None:
+    """Since 2026-09-30.endive: <https://docs.stripe.com/changelog/endive>."""
+    if "payment_method_types" in params.fields:
+        words = "`payment_method_types` is not supported any more: pass `allowed_payment_method_types`."
+        raise invalid(words, "payment_method_types", "payment_method_types_no_longer_supported")
+
+
 def _allowed(params: Params) -> str:
     return params.text("automatic_payment_methods.allow_redirects") or "always"
 
 
 def _redirects(params: Params) -> bool:
     """Whether, without a list of its own, the intent might send the payer elsewhere."""
-    return not params.words("payment_method_types") and _allowed(params) != "never"
+    return not params.words("allowed_payment_method_types") and _allowed(params) != "never"
 
 
 def _method(state: State, params: Params, customer: str | None) -> Json | None:
@@ -145,6 +157,7 @@ def confirm(state: State, call: Call) -> Json:
     if intent["status"] not in CONFIRMABLE:
         words = f"You cannot confirm this PaymentIntent because it has a status of {intent['status']}."
         raise _unexpected(state, intent, words)
+    refuse_types(call.params)
     method = _method(state, call.params, intent["customer"]) or state.find(intent["payment_method"])
     _ready(call.params, method, redirects=intent["_redirects"])
     if method is not None:

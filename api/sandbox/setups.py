@@ -8,18 +8,19 @@ from .cards import Decline
 from .customers import alive, card_of, keep, refuse_used, use
 from .errors import Json, Refusal, declined, invalid, unfit
 from .forms import Params
+from .payments import refuse_types
 from .routes import LISTED, Answer, Call, route
 from .state import State, shown
 
 CONFIRMABLE = {"requires_payment_method", "requires_confirmation", "requires_action"}
 EXPIRES_AFTER_S = 86_400
-CONFIRMING = "payment_method return_url payment_method_types.*"
+CONFIRMING = "payment_method return_url allowed_payment_method_types.* payment_method_types.*"
 FIELDS = (
     f"{CONFIRMING} customer confirm usage description metadata.* automatic_payment_methods.enabled"
     " automatic_payment_methods.allow_redirects"
 )
 SESSION_FIELDS = (
-    "mode currency customer success_url cancel_url payment_method_types.* metadata.* client_reference_id locale"
+    "mode currency customer success_url cancel_url allowed_payment_method_types.* metadata.* client_reference_id locale"
     " ui_mode expires_at setup_intent_data.description setup_intent_data.metadata.*"
     " custom_text.submit.message consent_collection.payment_method_reuse_agreement.position"
 )
@@ -32,6 +33,7 @@ FAILED_AUTHENTICATION = Decline(
 
 def create(state: State, call: Call) -> Json:
     params = call.params
+    refuse_types(params)
     if (customer := params.text("customer")) is not None:
         alive(state, customer, "customer")
     method = _method(state, params)
@@ -78,7 +80,7 @@ def _new(state: State, params: Params, customer: str | None, metadata: Json, des
         payment_method_options={
             "card": {"mandate_options": None, "network": None, "request_three_d_secure": "automatic"}
         },
-        payment_method_types=params.words("payment_method_types") or ["card"],
+        payment_method_types=params.words("allowed_payment_method_types") or ["card"],
         single_use_mandate=None,
         status="requires_payment_method",
         usage=params.text("usage") or "off_session",
@@ -172,7 +174,7 @@ def create_session(state: State, call: Call) -> Json:
     for name, url in (("success_url", success_url), ("cancel_url", cancel_url)):
         if url is not None and not url.startswith(("http://", "https://")):
             raise invalid("Not a valid URL", param=name, code="url_invalid")
-    if not params.words("payment_method_types") and params.text("currency") is None:
+    if not params.words("allowed_payment_method_types") and params.text("currency") is None:
         raise invalid("Missing required param: currency.", param="currency", code="parameter_missing")
     if (customer := params.text("customer")) is not None:
         alive(state, customer, "customer")
@@ -199,6 +201,9 @@ def _new_session(state: State, params: Params, customer: str | None, intent: Jso
         cancel_url=params.text("cancel_url"),
         client_reference_id=params.text("client_reference_id"),
         currency=params.text("currency"),
+        custom_text={
+            "submit": {"message": message} if (message := params.text("custom_text.submit.message")) else None
+        },
         customer=customer,
         customer_creation=None,
         customer_email=None,
@@ -207,7 +212,7 @@ def _new_session(state: State, params: Params, customer: str | None, intent: Jso
         metadata=params.metadata(),
         mode="setup",
         payment_intent=None,
-        payment_method_types=params.words("payment_method_types") or ["card"],
+        payment_method_types=params.words("allowed_payment_method_types") or ["card"],
         payment_status="no_payment_required",
         setup_intent=intent["id"],
         status="open",
