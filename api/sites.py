@@ -222,12 +222,14 @@ def list_stations(
 
 
 @router.post("/stations", status_code=201, responses=WRITES)
-def create_station(idlefee: Engine, _principal: Operator, station: NewStation) -> StationAdded:
+def create_station(idlefee: Engine, principal: Operator, station: NewStation) -> StationAdded:
     """Add a station. Its key is shown this once."""
     with idlefee.writing() as connection:
         now = idlefee.clock.now()
         sites.add_station(connection, station.id, station.site, now)
-        issued = issue(connection, Role.STATION, label=station.id, now=now, station_id=station.id)
+        issued = issue(
+            connection, Role.STATION, label=station.id, now=now, station_id=station.id, author=principal.author
+        )
     return StationAdded(id=station.id, site=station.site, key=issued.text)
 
 
@@ -253,12 +255,14 @@ def _station(one: registry.Station) -> StationRow:
 
 
 @router.post("/stations/{station_id}/keys", status_code=201, responses=WRITES)
-def create_station_key(idlefee: Engine, _principal: Operator, station_id: PathId) -> StationKey:
+def create_station_key(idlefee: Engine, principal: Operator, station_id: PathId) -> StationKey:
     """Another key of a station, where the first was lost. Shown this once."""
     with idlefee.writing() as connection:
         sites.site_of_station(connection, station_id)
         now = idlefee.clock.now()
-        issued = issue(connection, Role.STATION, label=station_id, now=now, station_id=station_id)
+        issued = issue(
+            connection, Role.STATION, label=station_id, now=now, station_id=station_id, author=principal.author
+        )
     return StationKey(key=issued.text)
 
 

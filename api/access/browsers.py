@@ -57,6 +57,7 @@ def open_browser(connection: Connection, principal: Principal, device_id: str | 
         kind=KeyKind.BROWSER,
         expires_at=now + life_of(principal.role).whole_s,
         device_id=device_id,
+        author="idlefee" if principal.role is Role.OWNER else principal.author,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, insert, select, update
 
 from api.access.tables import access_keys
+from billing.periods.trail import record
 
 LINK_LASTS_S = 24 * 3600
 REMEMBERED_S = 5  # so long may a revoked key still work in a process that has just seen it
@@ -74,8 +75,12 @@ def issue(
     once: bool = False,
     expires_at: int | None = None,
     device_id: str | None = None,
+    author: str = "idlefee",
 ) -> Issued:
-    """Make a key; a station's names its station, an owner's its owner (`ValueError` otherwise)."""
+    """Make a key; a station's names its station, an owner's its owner (`ValueError` otherwise).
+
+    The trail keeps who made it (`author`), but for what owners use to reach what is their own.
+    """
     if (role is Role.STATION) != (station_id is not None) or (role is Role.OWNER) != (owner_id is not None):
         raise ValueError("a station's key names its station, an owner's its owner, and no other names either")
     issued = Issued(secrets.token_hex(6), f"idf_{secrets.token_urlsafe(32)}")
@@ -94,7 +99,25 @@ def issue(
             device_id=device_id,
         )
     )
+    if role is not Role.OWNER or author != "idlefee":
+        details = {"role": role.value, "station": station_id, "owner": owner_id}
+        record(
+            connection,
+            author=author,
+            what=_MADE[kind],
+            subject=f"key {issued.id}",
+            details={name: value for name, value in details.items() if value is not None},
+            now=now,
+        )
     return issued
+
+
+_MADE = {
+    KeyKind.KEY: "key_made",
+    KeyKind.LINK: "link_made",
+    KeyKind.BROWSER: "signed_in",
+    KeyKind.ADDRESS: "address_asked",
+}
 
 
 def authenticate(connection: Connection, text: str, now: int, kind: KeyKind = KeyKind.KEY) -> Principal | None:
@@ -123,12 +146,15 @@ def spend(connection: Connection, text: str, now: int, kind: KeyKind = KeyKind.L
     return principal
 
 
-def revoke(connection: Connection, key_id: str, now: int) -> bool:
-    """Close a key; False if there is none of that id that is open."""
+def revoke(connection: Connection, key_id: str, now: int, author: str | None = None) -> bool:
+    """Close a key; False if there is none of that id that is open. The trail keeps which `author` did, if one did."""
     closed = (
         update(access_keys).where(access_keys.c.id == key_id, access_keys.c.revoked_at.is_(None)).values(revoked_at=now)
     )
-    return connection.execute(closed).rowcount == 1
+    done = connection.execute(closed).rowcount == 1
+    if done and author is not None:
+        record(connection, author=author, what="key_closed", subject=f"key {key_id}", now=now)
+    return done
 
 
 def listed(connection: Connection) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import typer
 from api.cli.console import say, show_json, show_table
 from api.cli.errors import Exit, Refused
 from api.cli.frame import AsJson, Database, group
-from api.cli.opening import opened
+from api.cli.opening import AUTHOR, opened
 
 access = group("access", "Keys and sign-in links for people. They are shown once and kept as hashes.")
 
@@ -47,6 +47,7 @@ def add_access(
                 kind=KeyKind.LINK if link else KeyKind.KEY,
                 once=link,
                 expires_at=now + LINK_LASTS_S if link else None,
+                author=AUTHOR,
             )
         home = idlefee.settings.home
     text = f"{home}/sign-in?key={made.text}" if link else made.text
@@ -121,7 +122,7 @@ def revoke_access(
         from api.access.keys import revoke
 
         with idlefee.writing() as connection:
-            closed = revoke(connection, id_, idlefee.clock.now())
+            closed = revoke(connection, id_, idlefee.clock.now(), AUTHOR)
     if not closed:
         raise Refused(f"no open key has the id {id_}: see `idlefee access list`")
     if as_json:

@@ -7,7 +7,7 @@ import typer
 from api.cli.console import say, show_json, show_table
 from api.cli.errors import Exit, Refused
 from api.cli.frame import AsJson, Database, group
-from api.cli.opening import opened
+from api.cli.opening import AUTHOR, opened
 
 owner = group("owner", "Owners: the accounts that pay.")
 
@@ -112,7 +112,7 @@ def erase_owner(
 
         try:
             with idlefee.writing() as connection:
-                erase(connection, id_, idlefee.clock.now())
+                erase(connection, id_, idlefee.clock.now(), AUTHOR)
         except StillPluggedIn as error:
             raise Refused(str(error)) from None
     if as_json:

@@ -8,7 +8,7 @@ from api.cli import asking
 from api.cli.console import say, show_json, show_table
 from api.cli.errors import Exit, Refused
 from api.cli.frame import AsJson, Database, From, group
-from api.cli.opening import opened
+from api.cli.opening import AUTHOR, opened
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
@@ -165,7 +165,7 @@ def add_station(
         with idlefee.writing() as connection:
             where = site_id or _only_site(connection)
             sites.add_station(connection, id_, where, now)
-            key = issue(connection, Role.STATION, label=f"station {id_}", now=now, station_id=id_)
+            key = issue(connection, Role.STATION, label=f"station {id_}", now=now, station_id=id_, author=AUTHOR)
     if as_json:
         show_json({"station": id_, "site": where, "key_id": key.id, "key": key.text})
     else:

@@ -34,43 +34,53 @@ _CHECKS = (
     (
         "books_balance",
         True,
-        "SELECT COUNT(*) FROM (SELECT currency FROM (SELECT currency, amount_minor FROM entries "
-        "WHERE seller_id = :seller UNION ALL SELECT currency, amount_minor FROM account_entries "
-        "WHERE seller_id = :seller) AS b GROUP BY currency HAVING SUM(amount_minor) <> 0) AS w",
+        (
+            "SELECT COUNT(*) FROM (SELECT currency FROM (SELECT currency, amount_minor FROM entries "
+            "WHERE seller_id = :seller UNION ALL SELECT currency, amount_minor FROM account_entries "
+            "WHERE seller_id = :seller) AS b GROUP BY currency HAVING SUM(amount_minor) <> 0) AS w"
+        ),
         "The books sum to zero in every currency.",
         "currencies do not sum to zero: `idlefee verify` names the transfers.",
     ),
     (
         "sessions_book_in_order",
         True,
-        "SELECT COUNT(*) FROM (SELECT t.id FROM transfers t LEFT JOIN entries e ON e.site_id = t.site_id "
-        f"AND e.transfer_id = t.id WHERE {_IN_MONTH} GROUP BY t.site_id, t.id "
-        "HAVING COUNT(e.line) < 2 OR SUM(e.amount_minor) <> 0) AS w",
+        (
+            "SELECT COUNT(*) FROM (SELECT t.id FROM transfers t LEFT JOIN entries e ON e.site_id = t.site_id "
+            f"AND e.transfer_id = t.id WHERE {_IN_MONTH} GROUP BY t.site_id, t.id "
+            "HAVING COUNT(e.line) < 2 OR SUM(e.amount_minor) <> 0) AS w"
+        ),
         "Every posting of sessions balances.",
         "postings of sessions do not balance: `idlefee verify` names them.",
     ),
     (
         "accounts_book_in_order",
         True,
-        "SELECT COUNT(*) FROM (SELECT t.id FROM account_transfers t LEFT JOIN account_entries e "
-        f"ON e.party_id = t.party_id AND e.transfer_id = t.id WHERE {_IN_MONTH} GROUP BY t.party_id, t.id "
-        "HAVING COUNT(e.line) < 2 OR SUM(e.amount_minor) <> 0) AS w",
+        (
+            "SELECT COUNT(*) FROM (SELECT t.id FROM account_transfers t LEFT JOIN account_entries e "
+            f"ON e.party_id = t.party_id AND e.transfer_id = t.id WHERE {_IN_MONTH} GROUP BY t.party_id, t.id "
+            "HAVING COUNT(e.line) < 2 OR SUM(e.amount_minor) <> 0) AS w"
+        ),
         "Every posting of payments balances.",
         "postings of payments do not balance: `idlefee verify` names them.",
     ),
     (
         "corrections_named",
         True,
-        f"SELECT COUNT(*) FROM transfers t WHERE {_IN_MONTH} AND t.n > 1 AND NOT EXISTS (SELECT 1 FROM transfers p "
-        "WHERE p.site_id = t.site_id AND p.session_id = t.session_id AND p.n = t.n - 1 AND p.id = t.corrects)",
+        (
+            f"SELECT COUNT(*) FROM transfers t WHERE {_IN_MONTH} AND t.n > 1 AND NOT EXISTS (SELECT 1 FROM transfers p "
+            "WHERE p.site_id = t.site_id AND p.session_id = t.session_id AND p.n = t.n - 1 AND p.id = t.corrects)"
+        ),
         "Every correction names the posting it corrects.",
         "corrections name no posting that is there: `idlefee verify` names them.",
     ),
     (
         "money_unexplained",
         False,
-        "SELECT COUNT(*) FROM (SELECT e.currency FROM account_entries e WHERE e.seller_id = :seller "
-        "AND e.account = 'suspense' GROUP BY e.currency HAVING SUM(e.amount_minor) <> 0) AS w",
+        (
+            "SELECT COUNT(*) FROM (SELECT e.currency FROM account_entries e WHERE e.seller_id = :seller "
+            "AND e.account = 'suspense' GROUP BY e.currency HAVING SUM(e.amount_minor) <> 0) AS w"
+        ),
         "No money waits to be explained.",
         "currencies have money in suspense: see what `idlefee reconcile` says of it.",
     ),

@@ -14,7 +14,8 @@ _ACCOUNT_ENTRIES = "JOIN account_entries e ON e.party_id = t.party_id AND e.tran
 BALANCES = f"""
 INSERT INTO period_balances
     (seller_id, month, currency, account, opening_minor, debit_minor, credit_minor, closing_minor)
-SELECT :seller, :month, currency, account, SUM(opening), SUM(debit), SUM(credit), SUM(opening) + SUM(debit) - SUM(credit)
+SELECT :seller, :month, currency, account, SUM(opening), SUM(debit), SUM(credit),
+    SUM(opening) + SUM(debit) - SUM(credit)
 FROM (
     SELECT currency, account, closing_minor AS opening, 0 AS debit, 0 AS credit
     FROM period_balances WHERE seller_id = :seller AND month = :before

@@ -2,7 +2,7 @@
 recorded once, and a seal is what proves to somebody else that neither was changed since.
 """
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Identity, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text
 
 from sessions.database import UtcSeconds, metadata
 
@@ -72,7 +72,7 @@ period_balances = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("n", Integer, Identity(), primary_key=True),
+    Column("id", Text, primary_key=True, comment="drawn: of one second nobody knows what came first"),
     Column("at", UtcSeconds, nullable=False),
     Column("author", Text, nullable=False, comment="a role and a key's id; no person's name, which would outlive them"),
     Column("what", Text, nullable=False),

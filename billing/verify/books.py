@@ -49,7 +49,7 @@ def wrong_transfers(
         seen["transfers"] += 1
         seen["entries"] += row.lines
         subject = f"transfer {row.n} of {row.session_id}"
-        if (wrong := _unbalanced(row)) is not None:
+        if (wrong := unbalanced(row)) is not None:
             yield Difference(Code.TRANSFER_UNBALANCED, subject, wrong)
         if row.n != numbers[key]:
             meaning = f"transfer {numbers[key]} is missing before it: a settlement is gone or was numbered twice"
@@ -88,7 +88,8 @@ def _transfers(connection: Connection, chunk: Chunk) -> Iterator[Row[Any]]:
     yield from connection.execute(statement)
 
 
-def _unbalanced(row: Row[Any]) -> str | None:
+def unbalanced(row: Row[Any]) -> str | None:
+    """What is wrong with a transfer, by the sums of its entries."""
     if row.lines < 2:
         return f"it has {row.lines} entries; money moves between two at least"
     if (row.currencies, row.a_currency) != (1, row.currency) or (row.sellers, row.a_seller) != (1, row.seller_id):

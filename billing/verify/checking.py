@@ -13,6 +13,7 @@ from billing.jobs import waiting
 from billing.store.tables import jobs
 from billing.sums.checking import wrong_sums
 from billing.tariffs import TariffFaults
+from billing.verify.accounts import broken_seals, wrong_accounts
 from billing.verify.bills import Bills, bills, together
 from billing.verify.books import Standing, lone_entries, stand, wrong_balances, wrong_postings, wrong_transfers
 from billing.verify.differences import Code, Difference, amount
@@ -98,6 +99,8 @@ class _Walk:
             self._step(len(chunk.keys))
         yield from lone_entries(self._connection)
         yield from wrong_balances(self._connection, standing)
+        yield from wrong_accounts(self._connection, self.seen)
+        yield from broken_seals(self._connection)
         yield from self._sums()
 
     def _sums(self) -> Iterator[Difference]:

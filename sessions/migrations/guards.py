@@ -29,7 +29,7 @@ APPEND_ONLY = {
     "period_statements": ("seller_id", "month", "owner_id", "currency"),
     "period_revenue": ("seller_id", "month", "site_id", "tariff", "tariff_version", "tax_code", "currency"),
     "period_balances": ("seller_id", "month", "currency", "account"),
-    "audit": ("n",),
+    "audit": ("id",),
     "audit_seals": ("day",),
     "provisions": ("seller_id", "id"),
     "dispute_decisions": ("owner_id", "dispute_id", "n"),

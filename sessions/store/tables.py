@@ -164,6 +164,12 @@ facts = Table(
         postgresql_where=text("session_id IS NULL"),
         sqlite_where=text("session_id IS NULL"),
     ),
+    Index(
+        "ix_facts_people",  # what people decided, for the trail: clocks and channels record the most, and no deed
+        "recorded_at",
+        postgresql_where=text("kind NOT IN ('finalised', 'notice_accepted')"),
+        sqlite_where=text("kind NOT IN ('finalised', 'notice_accepted')"),
+    ),
     comment="Everything that bears on a bill beside station events: excuses, claims, waivers, decisions, orders.",
 )
 

@@ -1,4 +1,4 @@
-"""Closing months: in order, once, with rows that agree with the ledger, and a database that lets nothing in any more."""
+"""Closing months: in order, once, with rows that agree with the ledger; the database lets nothing in any more."""
 
 from collections.abc import Iterator
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ from billing.ledger import Account, Line, Subject, converge, trial_balance
 from billing.owners import Owner, add_owner
 from billing.periods.closing import InTheWay, close, due_now, look
 from billing.periods.months import NotYet
-from billing.statements import Month, statements_of
+from billing.statements import Month
 from tests.integration.small_world import NOON, a_session, post, small_world, told
 
 JANUARY = Month.of(NOON, ZoneInfo("UTC"))
@@ -40,6 +40,12 @@ def pays(connection: Connection, owner_id: str, amount: int, at: int) -> None:
         Line(Account.RECEIVABLE, owner_id, "acme", "USD", None): -amount,
     }
     converge(connection, Subject(owner_id, f"payment p{amount}"), target, "paid by card", at)
+
+
+def write(app: Idlefee, *statements: str) -> None:
+    with app.writing() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
 
 
 def closing(app: Idlefee, now: int = SETTLED, month: Month | None = None) -> None:
@@ -73,15 +79,13 @@ def test_a_closed_month_takes_no_entries_in_either_book(world: Idlefee, table: s
         f"VALUES ('x', 'late', 's', 1, 'acme', 'USD', 'late', {END - 1})"
     )
     entries = table.replace("transfers", "entries")
-    with pytest.raises(IntegrityError, match="the month is closed"), world.writing() as connection:
-        for line, amount in enumerate((1, -1)):
-            connection.execute(
-                text(
-                    f"INSERT INTO {entries} ({lead}, transfer_id, line, account, seller_id, currency, amount_minor) "
-                    f"VALUES ('x', 'late', {line}, 'revenue', 'acme', 'USD', {amount})"
-                )
-            )
-        connection.execute(text(late))
+    both = (
+        f"INSERT INTO {entries} ({lead}, transfer_id, line, account, seller_id, currency, amount_minor) "
+        "VALUES ('x', 'late', 1, 'revenue', 'acme', 'USD', 1), ('x', 'late', 2, 'tax', 'acme', 'USD', -1)"
+    )
+    with pytest.raises(IntegrityError, match="the month is closed"):
+        write(world, both, late)
+    write(world, both, late.replace(str(END - 1), str(END)))
 
 
 def test_what_corrects_a_closed_month_posts_in_the_open_one_and_names_what_it_corrects(world: Idlefee) -> None:

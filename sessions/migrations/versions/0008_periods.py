@@ -84,7 +84,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "audit",
-        sa.Column("n", sa.Integer(), sa.Identity(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False, comment="drawn: of one second nobody knows what came first"),
         sa.Column("at", UtcSeconds(), nullable=False),
         sa.Column(
             "author",
@@ -96,7 +96,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.Text(), nullable=False, comment="what it was done to, by its id"),
         sa.Column("reason", sa.Text()),
         sa.Column("details", sa.Text(), nullable=False, comment="as JSON; nothing that identifies a person"),
-        sa.PrimaryKeyConstraint("n", name=op.f("pk_audit")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
         comment="What people did that no other append-only table says: see billing/periods/trail.py.",
     )
     op.create_index("ix_audit_at", "audit", ["at"])
@@ -111,11 +111,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("day", name=op.f("pk_audit_seals")),
         comment="A day's trail and postings as one digest, which holds the digest of the day before.",
     )
+    people = sa.text("kind NOT IN ('finalised', 'notice_accepted')")
+    op.create_index("ix_facts_people", "facts", ["recorded_at"], postgresql_where=people, sqlite_where=people)
     guards.install()
 
 
 def downgrade() -> None:
     guards.remove_closed_months()
+    op.drop_index("ix_facts_people", table_name="facts")
     op.drop_table("audit_seals")
     op.drop_table("audit")
     op.drop_table("period_balances")
