@@ -1,5 +1,10 @@
-"""The HTTP application: every door in one place, each behind its key. `create_app` is what a server serves."""
+"""The HTTP application: every door in one place, each behind its key. `create_app` is what a server serves.
 
+The doors are the same whatever stands behind them, and are built once a process; which engine is asked comes with each
+request, as `request.state.idlefee`.
+"""
+
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,6 +17,7 @@ from api import (
     me_address,
     operators,
     owners,
+    policies,
     preferences,
     problems,
     receipts,
@@ -22,7 +28,7 @@ from api import (
     uploads,
 )
 from api.answers import ProblemDocument
-from api.gate import Gate
+from api.gate import App, Gate, Receive, Scope, Send
 from api.pages import assembly
 from api.wiring import Idlefee
 
@@ -43,6 +49,7 @@ ROUTERS = (
     contacts,
     operators,
     sites,
+    policies,
     tariffs,
     receipts,
     finance,
@@ -51,12 +58,25 @@ ROUTERS = (
 
 def create_app(idlefee: Idlefee) -> Gate:
     """The ASGI application of a running engine: the gate, the upload door, and behind it all others."""
-    doors = uploads.Uploads(behind_the_gate(idlefee), idlefee)
     settings = idlefee.settings
-    return Gate(doors, settings.largest_upload_bytes, https=settings.home.startswith("https:"))
+    doors = _Asking(behind_the_gate(settings.largest_upload_bytes), idlefee=idlefee, pages=assembly.pages_of(idlefee))
+    return Gate(
+        uploads.Uploads(doors, idlefee), settings.largest_upload_bytes, https=settings.home.startswith("https:")
+    )
 
 
-def behind_the_gate(idlefee: Idlefee) -> FastAPI:
+class _Asking:
+    """Hands what belongs to one engine to the doors, with each request."""
+
+    def __init__(self, doors: App, **state: object) -> None:
+        self._doors, self._state = doors, state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._doors({**scope, "state": dict(self._state)}, receive, send)
+
+
+@cache
+def behind_the_gate(largest_bytes: int) -> FastAPI:
     """Every door but that for uploads, which is described here and stands before this."""
     app = FastAPI(
         title="idlefee",
@@ -64,13 +84,12 @@ def behind_the_gate(idlefee: Idlefee) -> FastAPI:
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        max_body_size=idlefee.settings.largest_upload_bytes,
+        max_body_size=largest_bytes,
     )
-    app.state.idlefee = idlefee
     problems.install(app)
     for room in ROUTERS:
         app.include_router(room.router)
-    assembly.install(app, idlefee)
+    assembly.install(app)
     _describe(app)
     return app
 

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from api.access.leaving import StillPluggedIn
 from billing.assignments import AlreadyAssigned, BackDated, TariffUnknown
 from billing.decisions import AmountTooSmall, EmptyInterval, NothingToDecide, ReasonMissing
+from billing.invoices.policy import PolicyFaults
 from billing.notices.contacts import BadContact, TooManyContacts
 from billing.notices.preferences import BadPreferences
 from billing.owners import OwnerUnknown, TokenTaken
@@ -138,6 +139,9 @@ def problem_of(error: Exception) -> Problem | None:
         case BadPreferences():
             faults = [{"where": where, "what": what} for where, what in error.faults]
             return Problem(422, "preferences_faults", "The preferences have faults", str(error), faults=faults)
+        case PolicyFaults():
+            faults = [{"where": where, "what": what} for where, what in error.faults]
+            return Problem(422, "policy_faults", "The policy has faults", str(error), faults=faults)
         case TariffFaults():
             faults = [{"where": where, "what": what} for where, what in error.faults]
             return Problem(422, "tariff_faults", "The tariff has faults", str(error), faults=faults)
@@ -223,7 +227,7 @@ def install(app: FastAPI) -> None:
         detail = "The cause is in the server's log. Nothing was changed by this request."
         return Problem(500, "internal_error", "Something went wrong here", detail).response()
 
-    for kind in (Problem, Unavailable, BadPreferences, TariffFaults, SQLAlchemyError, *_MEANING):
+    for kind in (Problem, Unavailable, BadPreferences, PolicyFaults, TariffFaults, SQLAlchemyError, *_MEANING):
         app.add_exception_handler(kind, known)
     app.add_exception_handler(RequestValidationError, malformed)
     app.add_exception_handler(HTTPException, http)

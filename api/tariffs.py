@@ -6,10 +6,10 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel
 
 from api.answers import READS, WRITES
+from api.forms import TOML, read_form
 from api.guard import Engine, Operator, Staff
 from api.inputs import Moment, PathTariff, RawBody
 from api.paging import Cursor, Limit, Page, page_of, place_of
-from api.problems import Problem, unsupported
 from billing import assignments
 from billing.assignments import VersionRow, add_version, latest, tariff_version, tariffs_after, versions_of
 from billing.tariffs import Tariff, load_tariff, preset, preset_names, tariff_from_json, tariff_to_toml
@@ -18,7 +18,6 @@ router = APIRouter(prefix="/v1", tags=["tariffs"])
 
 Version = Annotated[int, Query(ge=1, le=10**6)]
 Format = Annotated[Literal["json", "toml"], Query(description="toml: as a file for people")]
-TOML = "application/toml"
 
 _BODY = {
     "required": True,
@@ -63,27 +62,11 @@ def add_tariff(
 
     All faults are named at once. A version never changes: sessions plugged in under it are billed by it.
     """
-    tariff = _read(body, content_type)
+    tariff = read_form(body, content_type, "tariff", tariff_from_json, load_tariff)
     if dry_run:
         return tariff
     with idlefee.writing() as connection:
         return add_version(connection, tariff, principal.author, idlefee.clock.now())
-
-
-def _read(body: bytes, content_type: str | None) -> Tariff:
-    media_type = (content_type or "").partition(";")[0].strip().lower()
-    if media_type == "application/json" or media_type.endswith("+json"):
-        return tariff_from_json(body)
-    if media_type == TOML:
-        return load_tariff(_text(body))
-    raise unsupported(f"Send a tariff with Content-Type: application/json, or {TOML} for a TOML file.")
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        raise Problem(400, "unreadable_body", "The body cannot be read", "TOML is UTF-8.") from None
 
 
 @router.get("/tariffs/{name}", response_model=Tariff, responses=READS | _TOML_TOO)

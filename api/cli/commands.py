@@ -12,7 +12,7 @@ from api.cli.frame import PROGRAM, app
 # Importing a module registers its commands.
 MODULES = (
     *("running", "importing", "explaining", "finding", "deciding", "reviewing"),
-    *("checking", "rerating", "tariffs", "places", "owners", "tokens", "vehicles", "access", "stepping"),
+    *("checking", "rerating", "tariffs", "places", "policies", "owners", "tokens", "vehicles", "access", "stepping"),
 )
 
 

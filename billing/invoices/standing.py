@@ -8,14 +8,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, func, select, tuple_
 
 from billing.invoices.allocation import Allocation, Claim, Relief, allocate
 from billing.invoices.sides import Side
 from billing.ledger import Account
 from billing.store.accounts import account_entries, account_transfers
 from billing.store.invoices import carried, invoices
-from billing.store.payments import payments, refunds
+from billing.store.payments import payments
 from sessions.database import one_of
 
 INVOICE, CREDIT_NOTE = "invoice", "credit_note"
@@ -127,7 +127,7 @@ def document_of(row: Mapping[Any, Any]) -> Document:
 
 
 def _movements(connection: Connection, owner_ids: Collection[str]) -> dict[Side, list[Movement]]:
-    """What the accounts' book says of each owner's receivable, by subject; a refund counts with its payment."""
+    """What the accounts' book says of each owner's receivable, by subject; a refund is part of its payment's."""
     heads, parts = account_transfers.c, account_entries.c
     statement = (
         select(
@@ -141,20 +141,15 @@ def _movements(connection: Connection, owner_ids: Collection[str]) -> dict[Side,
         .join(account_transfers, and_(heads.party_id == parts.party_id, heads.id == parts.transfer_id))
         .where(one_of(connection, parts.owner_id, owner_ids), parts.account == Account.RECEIVABLE.value)
         .group_by(parts.owner_id, parts.seller_id, parts.currency, heads.subject)
+        .order_by("at", heads.subject)
     )
     rows = connection.execute(statement).all()
     asked_for = _asked_for(connection, owner_ids) if rows else {}
-    paid_back = _paid_back(connection, owner_ids) if rows else {}
-    sums: dict[tuple[Side, str], tuple[int, int]] = {}
-    for owner_id, seller_id, currency, subject, at, moved in rows:
-        named = paid_back.get((owner_id, subject), subject)
-        key = (Side(owner_id, seller_id, currency), named)
-        first, amount = sums.get(key, (at, 0))
-        sums[key] = (min(first, at), amount - int(moved))
     found: dict[Side, list[Movement]] = defaultdict(list)
-    for (side, subject), (at, amount) in sorted(sums.items()):
-        if amount:
-            found[side].append(Movement(subject, at, amount, asked_for.get((side.owner_id, subject))))
+    for owner_id, seller_id, currency, subject, at, moved in rows:
+        if moved:
+            invoice_id = asked_for.get((owner_id, subject))
+            found[Side(owner_id, seller_id, currency)].append(Movement(subject, at, -int(moved), invoice_id))
     return found
 
 
@@ -163,13 +158,6 @@ def _asked_for(connection: Connection, owner_ids: Collection[str]) -> dict[tuple
     statement = select(payments.c.owner_id, payments.c.id, payments.c.invoice_id)
     rows = connection.execute(statement.where(one_of(connection, payments.c.owner_id, owner_ids)))
     return {(owner_id, f"payment {payment_id}"): invoice_id for owner_id, payment_id, invoice_id in rows}
-
-
-def _paid_back(connection: Connection, owner_ids: Collection[str]) -> dict[tuple[str, str], str]:
-    """The payment each refund takes from, by owner and subject."""
-    statement = select(refunds.c.owner_id, refunds.c.id, refunds.c.payment_id)
-    rows = connection.execute(statement.where(one_of(connection, refunds.c.owner_id, owner_ids)))
-    return {(owner_id, f"refund {refund_id}"): f"payment {payment_id}" for owner_id, refund_id, payment_id in rows}
 
 
 class Carried(NamedTuple):
@@ -193,3 +181,16 @@ def carried_of(connection: Connection, owner_id: str) -> list[Carried]:
     statement = select(*_CARRIED).where(carried.c.owner_id == owner_id)
     rows = connection.execute(statement.order_by(carried.c.seller_id, carried.c.currency))
     return [Carried(*row) for row in rows]
+
+
+def carried_after(
+    connection: Connection, seller_id: str | None, place: tuple[int, str, str, str] | None, most: int
+) -> list[Carried]:
+    """The same of everybody, oldest first, from behind a place: since, owner, seller, currency."""
+    key = (carried.c.since, carried.c.owner_id, carried.c.seller_id, carried.c.currency)
+    statement = select(*_CARRIED).order_by(*key).limit(most)
+    if seller_id is not None:
+        statement = statement.where(carried.c.seller_id == seller_id)
+    if place is not None:
+        statement = statement.where(tuple_(*key) > tuple_(*place))
+    return [Carried(*row) for row in connection.execute(statement)]
