@@ -15,8 +15,8 @@ _bearer = HTTPBearer(auto_error=False, scheme_name="bearer")
 
 
 def engine_of(request: Request) -> Idlefee:
-    """The running engine behind this app."""
-    idlefee: Idlefee = request.app.state.idlefee
+    """The running engine behind the doors that were knocked at."""
+    idlefee: Idlefee = request.state.idlefee
     return idlefee
 
 

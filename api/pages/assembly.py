@@ -42,8 +42,8 @@ class Pages:
     books_sum: front.BooksSum = field(default_factory=front.BooksSum)
 
 
-def install(app: FastAPI, idlefee: Idlefee) -> None:
-    """Serve the pages from `app`. Call it after `problems.install`, which goes on answering programs."""
+def pages_of(idlefee: Idlefee) -> Pages:
+    """What the pages of `idlefee` share, as `request.state.pages`."""
 
     def compute(known: Mapping[Subject, Stamp | None]) -> Mapping[Subject, News]:
         with idlefee.reading() as connection:
@@ -58,7 +58,11 @@ def install(app: FastAPI, idlefee: Idlefee) -> None:
                     found |= {subject: News(stamps[subject], shown[subject], sight.now) for subject in changed}
             return found
 
-    app.state.pages = Pages(Ticker(compute, idlefee.clock))
+    return Pages(Ticker(compute, idlefee.clock))
+
+
+def install(app: FastAPI) -> None:
+    """Serve the pages from `app`. Call it after `problems.install`, which goes on answering programs."""
     for module in (front, public):
         app.include_router(module.router, dependencies=[Depends(limited(PUBLIC_PAGES))])
     for module in (rendering, installed, sign_in, address, reports, receipts, history, me, *STAFFS):

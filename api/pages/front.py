@@ -167,7 +167,7 @@ def front(request: Request, idlefee: Engine, visitor: Anybody, after: After = ""
     with idlefee.reading() as connection:
         sites, following = sites_page(connection, after)
         shown = stalls_of(Sight(connection, request.state.page["now"]), sites, _subject(visitor, after))
-        sums = request.app.state.pages.books_sum.of(connection)
+        sums = request.state.pages.books_sum.of(connection)
     return page(
         request,
         "front.html",

@@ -137,7 +137,7 @@ def _asked_for(watched: Collection[Subject], drawn: Mapping[Subject, News], now:
 
 
 def _ticker(request: Request) -> Ticker:
-    ticker: Ticker = request.app.state.pages.ticker
+    ticker: Ticker = request.state.pages.ticker
     return ticker
 
 

@@ -190,7 +190,7 @@ def text_of(answer: httpx2.Response) -> str:
 def test_every_route_is_in_the_table(visited: Visits) -> None:
     routes = {
         (method, str(route.path))
-        for route in iter_route_contexts(behind_the_gate(visited.app).routes)
+        for route in iter_route_contexts(behind_the_gate(visited.app.settings.largest_upload_bytes).routes)
         for method in route.methods or ()
         if method != "HEAD"
     }
