@@ -32,6 +32,13 @@ class Settings(BaseSettings):
         None, description="addresses or networks of reverse proxies whose X-Forwarded-For and -Proto are believed"
     )
     largest_upload_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="a larger body is refused")
+    stripe_key: str | None = Field(
+        None, repr=False, description="the secret key of a Stripe account; none: invoices stay open until paid by hand"
+    )
+    stripe_url: str | None = Field(None, description="where Stripe answers, if not at its own address: a sandbox")
+    stripe_webhook_secret: str | None = Field(
+        None, repr=False, description="what Stripe signs its webhooks with; several, with commas, while one is rolled"
+    )
     support_waives_up_to_minor: int = Field(20_00, ge=0, description="the most that support waives by itself")
 
     @field_validator("smtp_url", "chat_services", "reachable_networks")

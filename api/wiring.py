@@ -11,6 +11,7 @@ from api.access.secret import Secret
 from api.settings import Settings
 from billing.assignments import install_presets
 from billing.engine import on_changes
+from billing.payments.processor import Processor
 from sessions.clock import Clock, SystemClock
 from sessions.database import connect, migrate, normalise_url, reading, writing
 from sessions.intake import TokenNames
@@ -28,6 +29,7 @@ class Idlefee:
     names: TokenNames
     secret: Secret
     limits: Limits
+    processor: Processor | None = None  # none: no card is charged
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -53,6 +55,15 @@ def bring_up_to_date(settings: Settings, grant_to: str | None = None) -> None:
     migrate(migrates or runs, grant_to=grant_to)
 
 
+def processor_of(settings: Settings) -> Processor | None:
+    """The card processor that the settings name; its library is loaded only for who has one."""
+    if settings.stripe_key is None:
+        return None
+    from billing.payments.gateway import Gateway
+
+    return Gateway(settings.stripe_key, settings.stripe_url)
+
+
 @contextmanager
 def running(settings: Settings, clock: Clock | None = None) -> Iterator[Idlefee]:
     """Migrate, install what is shipped, start the intake; close everything at the end, whatever happened."""
@@ -67,7 +78,8 @@ def running(settings: Settings, clock: Clock | None = None) -> Iterator[Idlefee]
         intake = Intake(engine, clock, [on_changes])
         intake.start()
         try:
-            yield Idlefee(settings, engine, clock, intake, names, secret, Limits(engine, clock, secret))
+            limits = Limits(engine, clock, secret)
+            yield Idlefee(settings, engine, clock, intake, names, secret, limits, processor_of(settings))
         finally:
             intake.close()
     finally:

@@ -84,10 +84,10 @@ def plan(
     return call
 
 
-def answered(connection: Connection, call: Call, answer: str, now: int) -> None:
-    """What came of it: the processor's name for the thing, or its word for why not. The first answer counts."""
+def answered(connection: Connection, call: Call, answer: str, now: int) -> bool:
+    """What came of it: the processor's name for the thing, or its word for why not. False if that was known already."""
     open_ = (calls.c.key == call.key, calls.c.answered_at.is_(None))
-    connection.execute(update(calls).where(*open_).values(answered_at=now, answer=answer))
+    return connection.execute(update(calls).where(*open_).values(answered_at=now, answer=answer)).rowcount == 1
 
 
 def _hash(text: str) -> str:

@@ -146,6 +146,14 @@ class Gateway:
             return self.payment(no.payment_ref)
         return self._seen(made)
 
+    def change_payment(self, ref: str, *, amount_minor: int, currency: str) -> PaymentSeen:
+        with _errors():
+            return self._seen(
+                self._stripe.payment_intents.update(
+                    ref, {"amount": to_stripe(amount_minor, currency), "expand": _WITH_PAYMENT}
+                )
+            )
+
     def cancel_payment(self, ref: str, *, key: str) -> PaymentSeen:
         with _errors():
             return self._seen(

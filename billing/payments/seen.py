@@ -85,7 +85,7 @@ def converge_payment(
     after = rows.payment_of(connection, before.owner_id, before.id) or before
     _tell(connection, before, after, now)
     if attempt or disputed or before.state != after.state:
-        _look_at_arrears(connection, after, now)
+        look_at_arrears(connection, after, now)
     return Followed(after, bool(news.keys() - {"seen_look"}) or posted or refunded or disputed, reason)
 
 
@@ -269,7 +269,8 @@ def _tell_dispute(connection: Connection, payment: Payment, dispute: DisputeSeen
     money.tell_dispute(connection, told, now)
 
 
-def _look_at_arrears(connection: Connection, payment: Payment, now: int) -> None:
+def look_at_arrears(connection: Connection, payment: Payment, now: int) -> None:
+    """Let what follows from a payment's outcome follow."""
     body = {"owner_id": payment.owner_id, "payment_id": payment.id}
     key = f"{LOOK_AT_ARREARS}:{payment.owner_id}:{payment.id}"
     schedule(connection, [Job(key, LOOK_AT_ARREARS, now, body)], now)
