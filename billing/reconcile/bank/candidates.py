@@ -2,20 +2,18 @@
 by hand. Reads only.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from itertools import chain
 
-from sqlalchemy import Column, ColumnElement, Connection, and_, exists, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, exists, or_, select
 
-from billing.invoices.allocation import Claim, Relief, allocate
+from billing.invoices.standing import standings
 from billing.payments.by_hand import HAND
 from billing.reconcile.bank.matching import Awaited, Bill, Held, numbers_in
 from billing.reconcile.bank.reading import BankLine
 from billing.store.invoices import invoices
-from billing.store.payments import credits_given, payments
+from billing.store.payments import payments
 from billing.store.reconciliation import bank_lines, payouts
-from sessions.database import one_of
 
 MOST_BILLS = 2_000  # more of one amount or number explain nothing
 
@@ -70,33 +68,10 @@ def open_bills(connection: Connection, seller_id: str, lines: Sequence[BankLine]
 
 def _open(connection: Connection, seller_id: str, owner_ids: Collection[str]) -> list[Bill]:
     """Every open invoice of these owners with the seller."""
-    claims: dict[tuple[str, str], list[Claim]] = defaultdict(list)
-    reliefs: dict[tuple[str, str], list[Relief]] = defaultdict(list)
-    names: dict[str, str] = {}
-    issued = select(invoices).where(
-        one_of(connection, invoices.c.owner_id, owner_ids), invoices.c.seller_id == seller_id
-    )
-    for row in connection.execute(issued):
-        names[row.id] = row.name
-        if row.kind == "invoice":
-            claims[row.owner_id, row.currency].append(Claim(row.id, row.issued_at, row.total_minor))
-        else:
-            reliefs[row.owner_id, row.currency].append(Relief(row.id, row.issued_at, -row.total_minor, row.corrects))
-    paid = select(payments).where(
-        and_(one_of(connection, payments.c.owner_id, owner_ids), payments.c.seller_id == seller_id),
-        payments.c.state == "succeeded",
-    )
-    for row in connection.execute(paid):
-        kept_minor = row.captured_minor - row.refunded_minor
-        reliefs[row.owner_id, row.currency].append(Relief(row.id, row.succeeded_at or 0, kept_minor, row.invoice_id))
-    given = select(credits_given).where(
-        and_(one_of(connection, credits_given.c.owner_id, owner_ids), credits_given.c.seller_id == seller_id),
-        credits_given.c.state == "posted",
-    )
-    for row in connection.execute(given):
-        reliefs[row.owner_id, row.currency].append(Relief(row.id, row.asked_at, row.amount_minor))
     return [
-        Bill(owner_id, invoice_id, names[invoice_id], currency, open_minor)
-        for (owner_id, currency), asked in sorted(claims.items())
-        for invoice_id, open_minor in allocate(asked, reliefs[owner_id, currency]).open_minor.items()
+        Bill(side.owner_id, invoice.id, invoice.name, side.currency, open_minor)
+        for side, standing in standings(connection, owner_ids).items()
+        if side.seller_id == seller_id
+        for invoice in standing.documents
+        if (open_minor := standing.open_minor(invoice.id))
     ]
