@@ -39,10 +39,12 @@ install-dev: .venv/dev.stamp ## install what developing and testing need too, fr
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# The development lock holds the same versions and more, so it answers for both stamps.
+# The development lock holds the same versions and more, so it answers for both stamps. What comes as source is built by
+# the setuptools of the first one: nothing is downloaded that no lock has checked.
 .venv/dev.stamp: requirements-dev.lock requirements.lock pyproject.toml
 	@$(MAKE) venv
-	$(PIP) --require-hashes -r requirements-dev.lock
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --require-hashes --no-build-isolation -r requirements-dev.lock
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch .venv/run.stamp $@
 
