@@ -7,8 +7,10 @@ from itertools import chain, islice
 
 from api.wiring import Idlefee
 from billing.books import Entry, Wanted, every_entry
-from billing.money import minor_digits
+from billing.money import decimal_text
 from sessions.events import rfc3339
+
+__all__ = ["csv_text", "decimal_text", "entries_csv", "harmless"]
 
 ROWS_A_CHUNK = 500
 COLUMNS = (
@@ -62,11 +64,3 @@ def _cells(entry: Entry) -> tuple[object, ...]:
 def harmless(text: str | None) -> str | None:
     """A station may call a session `=1+1`: a spreadsheet must read it as a text."""
     return f"'{text}" if text is not None and text.startswith(("=", "+", "-", "@", "\t")) else text
-
-
-def decimal_text(amount_minor: int, currency: str) -> str:
-    """`-2.40`, `55`: the amount in whole units."""
-    digits = minor_digits(currency)
-    whole, part = divmod(abs(amount_minor), 10**digits)
-    sign = "-" if amount_minor < 0 else ""
-    return f"{sign}{whole}.{part:0{digits}}" if digits else f"{sign}{whole}"

@@ -141,10 +141,9 @@ def _beyond(number: int, order: Sequence[Any], after: Step) -> ColumnElement[boo
 
 def every_entry(connection: Connection, wanted: Wanted) -> Iterator[Entry]:
     """All entries asked for, oldest first, in bounded memory."""
-    streamed = connection.execution_options(yield_per=_ROWS_A_FETCH)
-    rows = [
-        map(Entry._make, streamed.execute(_asked(_entries(number), book, wanted))) for number, book in enumerate(BOOKS)
-    ]
+    asked = [_asked(_entries(number), book, wanted) for number, book in enumerate(BOOKS)]
+    streamed = (connection.execute(one.execution_options(yield_per=_ROWS_A_FETCH)) for one in asked)
+    rows = [map(Entry._make, result) for result in streamed]
     return merge(*rows, key=lambda entry: entry[:2])
 
 

@@ -69,6 +69,14 @@ def minor_digits(currency: str) -> int:
     return exponent
 
 
+def decimal_text(amount_minor: int, currency: str) -> str:
+    """`-2.40`, `55`: the amount in whole units."""
+    digits = minor_digits(currency)
+    whole, part = divmod(abs(amount_minor), 10**digits)
+    sign = "-" if amount_minor < 0 else ""
+    return f"{sign}{whole}.{part:0{digits}}" if digits else f"{sign}{whole}"
+
+
 def half_up(numerator: int, denominator: int) -> int:
     """The nearest integer to the fraction; a half goes away from zero, as people round money."""
     if denominator <= 0:
