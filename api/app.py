@@ -14,6 +14,7 @@ from api import (
     contacts,
     finance,
     health,
+    invoices,
     me_address,
     operators,
     owners,
@@ -26,6 +27,7 @@ from api import (
     support,
     tariffs,
     uploads,
+    webhooks,
 )
 from api.answers import ProblemDocument
 from api.gate import App, Gate, Receive, Scope, Send
@@ -52,7 +54,9 @@ ROUTERS = (
     policies,
     tariffs,
     receipts,
+    invoices,
     finance,
+    webhooks,
 )
 
 

@@ -26,6 +26,10 @@ from billing.invoices import sides as invoices
 from billing.jobs import Hopeless, Job, Lease
 from billing.notices import Channel, Notices
 from billing.notices.steps.money import TELL_OF_MONEY
+from billing.payments.collecting import COLLECT, Collecting
+from billing.payments.looking import HANDLE, POLL, Looking, poll_later
+from billing.payments.methods import DETACH, FORGET, Cards
+from billing.payments.processor import Processor
 from billing.sums import making as sums
 from sessions.database import is_outage
 
@@ -50,9 +54,12 @@ class Step:
     outside: bool = False
 
 
-def steps_over(channels: Sequence[Channel], link: str | None, post: Letters) -> dict[str, Step]:
+def steps_over(
+    channels: Sequence[Channel], link: str | None, post: Letters, processor: Processor | None
+) -> dict[str, Step]:
     """Every kind of job and its step, those that people wait for first."""
     notices = Notices(channels, link)
+    looking, cards = Looking(processor), Cards(processor)
     return {
         letters.SIGN_IN_LINK: Step(post.sign_in_link, at_once=1, turns=20, outside=True),
         letters.CONFIRM_ADDRESS: Step(post.confirm_address, at_once=1, turns=20, outside=True),
@@ -68,6 +75,11 @@ def steps_over(channels: Sequence[Channel], link: str | None, post: Letters) -> 
         decisions.LOOK_AGAIN: Step(timers.token_given, at_once=1, turns=50),
         orders.STEP: Step(orders.take_over, at_once=1),
         invoices.STEP: Step(issuing.issue_due, at_once=20, turns=5),
+        HANDLE: Step(looking.handle, at_once=1, turns=20, outside=True),
+        COLLECT: Step(Collecting(processor).collect, at_once=1, turns=20, outside=True),
+        POLL: Step(looking.poll, at_once=1, outside=True),
+        DETACH: Step(cards.detach, at_once=1, turns=20, outside=True),
+        FORGET: Step(cards.forget, at_once=1, turns=20, outside=True),
         letters.ACCOUNT_LETTER: Step(post.account_letter, at_once=1, turns=20, outside=True),
         sweeping.STEP: Step(sweeping.sweep, at_once=1),
         sums.STEP: Step(sums.sum_days, at_once=1, turns=50),
@@ -83,7 +95,7 @@ class Worker:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._app = app
         post = Letters(mailer_of(app), settings.sender, app.secret, settings.home)
-        self._steps = steps_over(channels_of(app) if channels is None else channels, link, post)
+        self._steps = steps_over(channels_of(app) if channels is None else channels, link, post, app.processor)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self.run, name="worker", daemon=True)
 
@@ -120,6 +132,8 @@ class Worker:
                 with self._app.writing() as connection:
                     for ask in RECURRING:
                         ask(connection, self._app.clock.now())
+                    if self._app.processor is not None:
+                        poll_later(connection, self._app.clock.now())
                 return
             except Exception as error:
                 log.warning("worker waits", error=str(error), exc_info=None if is_outage(error) else error)

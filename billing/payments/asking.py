@@ -71,9 +71,11 @@ def next_ask(connection: Connection, owner_id: str, invoice_id: str, now: int, *
         return None
     known = payment.processor_ref is not None
     what = What.CONFIRM if known else What.CREATE
-    call = calls.unanswered(connection, what.value, subject_of(payment))
+    call = _unanswered(connection, payment)
     if call is not None and not looked:
         return _ask(connection, What.LOOK, payment, bill, call=call)
+    if payment.state not in (*rows.MAY_BE_TRIED, rows.SENT):
+        return None
     if call is not None and call.remembered(now):
         return _ask(connection, what, payment, bill, call=call)
     if not bill.asked_minor and not known:
@@ -87,6 +89,12 @@ def next_ask(connection: Connection, owner_id: str, invoice_id: str, now: int, *
     else:
         return _try(connection, what, payment, bill, bill.method, now)
     return None
+
+
+def _unanswered(connection: Connection, payment: Payment) -> Call | None:
+    """The call about this payment of which nobody knows what came; there is one at most."""
+    asked = (calls.unanswered(connection, what.value, subject_of(payment)) for what in (What.CREATE, What.CONFIRM))
+    return next((call for call in asked if call is not None), None)
 
 
 def subject_of(payment: Payment) -> str:
@@ -110,12 +118,12 @@ def _bill(connection: Connection, owner_id: str, invoice_id: str) -> _Bill | Non
 
 
 def _payment(connection: Connection, bill: _Bill, now: int) -> Payment | None:
-    """The invoice's payment, planned if there is none; none if nothing can be asked about it now."""
+    """The invoice's payment, planned if there is none; none if there is nothing to ask for."""
     of_invoice = rows.payments_for(connection, bill.invoice.owner_id, bill.invoice.id)
     cards = [one for one in of_invoice if one.means == rows.CARD]
     live = next((one for one in cards if one.state != rows.CANCELLED), None)
     if live is not None:
-        return live if live.state in (*rows.MAY_BE_TRIED, rows.SENT) else None
+        return live
     return _plan(connection, bill, len(cards) + 1, now) if bill.asked_minor else None
 
 

@@ -125,7 +125,8 @@ def _effect(processor: Processor, ask: Ask) -> PaymentSeen | None:
     payment, call = ask.payment, ask.call
     if payment.processor_ref is not None:
         seen = processor.payment(payment.processor_ref)
-        return None if seen.status in UNTRIED else seen
+        created = call is not None and call.purpose == What.CREATE
+        return seen if created or seen.status not in UNTRIED else None
     since = (payment.created_at if call is None else call.sent_at) - CLOCKS_DIFFER_S
     for one in processor.payments_of(ask.customer_ref, since):
         if (one.metadata.get(OWNER), one.metadata.get(PAYMENT)) == (payment.owner_id, payment.id):

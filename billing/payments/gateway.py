@@ -89,10 +89,18 @@ class Gateway:
             session = self._stripe.checkout.sessions.retrieve(ref, {"expand": ["setup_intent.payment_method"]})
         return objects.setup(session.to_dict())
 
+    def has_method(self, method_ref: str) -> bool:
+        try:
+            with _errors():
+                return self._stripe.payment_methods.retrieve(method_ref).customer is not None
+        except Refused as refused:
+            if refused.code != "resource_missing":
+                raise
+            return False
+
     def detach(self, method_ref: str) -> None:
-        with _errors(done_if="resource_missing"):
-            method = self._stripe.payment_methods.retrieve(method_ref)
-            if method.customer is not None:
+        if self.has_method(method_ref):
+            with _errors(done_if="resource_missing"):
                 self._stripe.payment_methods.detach(method_ref)
 
     # -- payments -------------------------------------------------------------------------------------------
