@@ -179,8 +179,8 @@ def _moved(here: PaymentHere, seen: PaymentSeen, lines: Sequence[BalanceLine]) -
 
 
 def _there(seen: PaymentSeen, known: dict[str, PaymentHere]) -> Iterator[Finding]:
-    if not seen.captured_minor:
-        return  # asked for and not paid: it moved nothing
+    if seen.captured_minor <= sum(refund.withdrawn_minor for refund in seen.refunds):
+        return  # asked for and not paid, or given back: nothing of it is there
     name = seen.metadata.get(MARK)
     finding = partial(Finding, at=seen.created_at, currency=seen.currency, theirs_minor=seen.captured_minor)
     here = None if name is None else known.get(name)

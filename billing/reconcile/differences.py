@@ -100,7 +100,7 @@ def keep(
             said |= again if there[id_] is not None else {}
             theirs = (differences.c.seller_id == seller_id, differences.c.id == id_)
             connection.execute(update(differences).where(*theirs).values(**said))
-    gone = update(differences).where(*mine, differences.c.last_seen_at < now, differences.c.code.in_(sorted(judged)))
+    gone = update(differences).where(*mine, differences.c.code.in_(sorted(judged)))
     still = one_of(connection, differences.c.id, here)
     connection.execute(gone.where(~still).values(ended_at=now))
 

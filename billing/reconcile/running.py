@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine, func, select
 
-from billing.payments import rows
+from billing.payments.looking import look_up_payment
 from billing.payments.processor import BalanceLine, PaymentSeen, PayoutSeen, Processor
 from billing.payments.provisions import lock_seller
-from billing.payments.seen import converge_payment
 from billing.reconcile import differences, gathering, mirror
 from billing.reconcile.bank.lines import match_open
 from billing.reconcile.cases import CASES, Code
@@ -72,10 +71,13 @@ def reconcile(
     progress(3, STEPS)
     acted = match_open(engine, clock, seller_id)
     found = _compare(engine, seller_id, names, words, since, until, clock.now())
-    looks = sorted({finding.look for finding in found if finding.look and CASES[finding.code].acts})
-    if processor is not None and looks:
-        acted += sum(look_again(engine, clock, processor, ref, words.payments) for ref in looks)
-        found = _compare(engine, seller_id, names, words, since, until, clock.now())
+    if processor is not None and (looks := _looks(found)):
+        for ref in looks:
+            look_up_payment(engine, clock, processor, ref)
+        words.payments |= gathering.ask_for(processor, looks)[0]
+        left = _compare(engine, seller_id, names, words, since, until, clock.now())
+        acted += len({finding.subject for finding in found} - {finding.subject for finding in left})
+        found = left
     progress(4, STEPS)
     found += [*_loose(engine, clock, seller_id, since), *others]
     progress(5, STEPS)
@@ -92,6 +94,11 @@ def reconcile(
 
 
 _WITHOUT_PROCESSOR = (Code.PAID_TWICE, Code.BANK_LINE_UNKNOWN, Code.BANK_LINE_DIFFERS, Code.FACTS_DIFFER)
+
+
+def _looks(found: Iterable[Finding]) -> list[str]:
+    """The payments at the processor that the table of cases says are looked up again."""
+    return sorted({finding.look for finding in found if finding.look and CASES[finding.code].acts})
 
 
 def _ask(processor: Processor, since: int, until: int, payouts_since: int) -> _Words:
@@ -166,16 +173,6 @@ def _loose(engine: Engine, clock: Clock, seller_id: str, since: int) -> list[Fin
         loose = mirror.post_unexplained(connection, seller_id, since, clock.now())
     # A line of a payment is told by its payment: as unknown, a duplicate, or missing here.
     return compare(Ours(), Theirs(lines=[line for line in loose if line.payment_ref is None]), AtBank(), clock.now())
-
-
-def look_again(engine: Engine, clock: Clock, processor: Processor, ref: str, known: dict[str, PaymentSeen]) -> int:
-    """Look a payment up and let row and books follow; 1 if anything moved. `known` is renewed with what was seen."""
-    with writing(engine) as connection:
-        payment = rows.payment_called(connection, ref)
-        look = None if payment is None else rows.take_look(connection, payment)
-    seen = known[ref] = processor.payment(ref)
-    with writing(engine) as connection:
-        return int(converge_payment(connection, seen, clock.now(), look=look).moved)
 
 
 def window(connection: Connection, seller_id: str, now: int, days: int) -> tuple[int, int]:

@@ -50,9 +50,20 @@ def world(database_url: str) -> Iterator[Idlefee]:
 
 def an_invoice(id_: str, number: int, total_minor: int, at: int) -> dict[str, object]:
     return {
-        **{"owner_id": "ann", "id": id_, "seller_id": "acme", "currency": "USD", "kind": "invoice"},
-        **{"series": "2027", "number": number, "name": f"ACME-2027-{number}", "issued_at": at},
-        **{"total_minor": total_minor, "tax_minor": 0, "due_minor": total_minor, "corrects": None, "body": "{}"},
+        "owner_id": "ann",
+        "id": id_,
+        "seller_id": "acme",
+        "currency": "USD",
+        "kind": "invoice",
+        "series": "2027",
+        "number": number,
+        "name": f"ACME-2027-{number}",
+        "issued_at": at,
+        "total_minor": total_minor,
+        "tax_minor": 0,
+        "due_minor": total_minor,
+        "corrects": None,
+        "body": "{}",
     }
 
 
@@ -193,10 +204,10 @@ def test_a_payout_is_known_by_its_amount_and_day(world: Idlefee) -> None:
 
     assert done.matched == 1
     assert standing(world) == {"receivable": 8_00, "revenue": -8_00, "bank": 41_00, "in_transit": -41_00}
+    imported(world, "2027-02-05,1.00,USD,STRIPE PAYMENTS")
+    (line,) = waiting(world)
+    proposal = Proposal("payout", "", id="po_1")
     with pytest.raises(BadRecord, match="amount"):
-        imported(world, "2027-02-05,1.00,USD,STRIPE PAYMENTS")
-        (line,) = waiting(world)
-        proposal = Proposal("payout", "", id="po_1")
         bank.accept(world.engine, world.clock, "acme", str(line["id"]), proposal, author="x", reason="x")
 
 
