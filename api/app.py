@@ -23,6 +23,7 @@ from api import (
     problems,
     receipts,
     sites,
+    statements,
     stations,
     support,
     tariffs,
@@ -55,7 +56,9 @@ ROUTERS = (
     tariffs,
     receipts,
     invoices,
+    statements,
     finance,
+    periods,
     webhooks,
 )
 

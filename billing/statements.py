@@ -1,5 +1,6 @@
-"""An owner's statement of a month: what was owed to a seller before, what the month added and corrected, what is owed
-after. Computed from the ledger's entries alone, so that it closes at what the ledger says.
+"""An owner's statement of a month: what was owed to a seller before, what the month added and corrected, what was paid,
+paid back, credited and written off, what is owed after. Computed from both books' entries alone, so that it closes at
+what the ledger says.
 
 A month is the seller's, in the time zone of the seller's books. Nothing is stored and nothing is rounded.
 """
@@ -8,13 +9,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby
+from enum import StrEnum
+from itertools import chain, groupby
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Select, and_, select
+from sqlalchemy import Connection, Select, and_, func, select
 
 from billing.ledger import Account
+from billing.store.accounts import account_entries, account_transfers
 from billing.store.tables import entries, transfers
 from sessions.store.queries import SessionKey
 from sessions.store.tables import sellers
@@ -53,16 +56,34 @@ class Month(NamedTuple):
         return cls(int(year), int(month))
 
 
+class Kind(StrEnum):
+    """What a line is. What takes from what is owed is below zero."""
+
+    FEE = "fee"
+    CORRECTION = "correction"
+    PAYMENT = "payment"
+    REFUND = "refund"  # paid back, or a record of a payment that was taken back
+    CREDIT = "credit"
+    WRITE_OFF = "write_off"
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One step of one session's books, as far as it is this owner's. Of the amount, `tax_minor` is tax."""
+    """One step of the books of a session, or of what `subject` names (a payment, a credit, a write-off), as far as it
+    is this owner's. Of the amount, `tax_minor` is tax.
+    """
 
     at: int
-    key: SessionKey
-    is_correction: bool
+    kind: Kind
+    key: SessionKey | None
+    subject: str | None
     reason: str
     amount_minor: int
     tax_minor: int
+
+    @property
+    def is_correction(self) -> bool:
+        return self.kind is Kind.CORRECTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +98,22 @@ class Statement:
     opening_minor: int
     lines: Sequence[Line]
 
+    def minor_of(self, *kinds: Kind) -> int:
+        """What the lines of these kinds come to."""
+        return sum(line.amount_minor for line in self.lines if line.kind in kinds)
+
     @property
     def fees_minor(self) -> int:
-        return sum(line.amount_minor for line in self.lines if not line.is_correction)
+        return self.minor_of(Kind.FEE)
 
     @property
     def corrections_minor(self) -> int:
-        return sum(line.amount_minor for line in self.lines if line.is_correction)
+        return self.minor_of(Kind.CORRECTION)
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions the month added."""
+        return sum(line.kind is Kind.FEE for line in self.lines)
 
     @property
     def tax_minor(self) -> int:
@@ -150,8 +180,50 @@ class _Entry(NamedTuple):
 
 
 def _books(connection: Connection, owner_id: str) -> list[_Book]:
-    """All entries of the sessions that ever stood on the owner's account, cut down to what is theirs."""
+    """Everything that ever moved the owner's account, by seller and currency."""
     names = {row.id: (row.name, ZoneInfo(row.zone)) for row in connection.execute(select(sellers))}
+    books: dict[tuple[str, str], list[Line]] = defaultdict(list)
+    for book, line in chain(_of_sessions(connection, owner_id), _of_accounts(connection, owner_id)):
+        books[book].append(line)
+    return [
+        _Book(seller_id, *names[seller_id], currency, sorted(lines, key=lambda line: (line.at, line.key or ("", ""))))
+        for (seller_id, currency), lines in sorted(books.items())
+    ]
+
+
+def _of_accounts(connection: Connection, owner_id: str) -> Iterator[tuple[tuple[str, str], Line]]:
+    """What payments, credits and write-offs moved."""
+    heads, parts = account_transfers.c, account_entries.c
+    statement = (
+        select(
+            heads.recorded_at,
+            heads.subject,
+            heads.reason,
+            parts.seller_id,
+            parts.currency,
+            func.sum(parts.amount_minor).label("amount_minor"),
+        )
+        .join(account_entries, and_(parts.party_id == heads.party_id, parts.transfer_id == heads.id))
+        .where(parts.owner_id == owner_id, parts.account == Account.RECEIVABLE.value)
+        .group_by(heads.recorded_at, heads.subject, heads.n, heads.reason, parts.seller_id, parts.currency)
+        .order_by(heads.recorded_at, heads.subject, heads.n)
+    )
+    for row in connection.execute(statement):
+        kind = _kind(row.subject, row.amount_minor)
+        line = Line(row.recorded_at, kind, None, row.subject, row.reason, int(row.amount_minor), 0)
+        yield (row.seller_id, row.currency), line
+
+
+def _kind(subject: str, amount_minor: int) -> Kind:
+    """What moves an account and is neither credit nor write-off is money: it came, or it went back."""
+    kind = subject.partition(" ")[0]
+    if kind in (Kind.CREDIT, Kind.WRITE_OFF):
+        return Kind(kind)
+    return Kind.REFUND if amount_minor > 0 else Kind.PAYMENT
+
+
+def _of_sessions(connection: Connection, owner_id: str) -> Iterator[tuple[tuple[str, str], Line]]:
+    """What sessions that ever stood on the owner's account moved there, cut down to what is theirs."""
     same = and_(entries.c.site_id == transfers.c.site_id, entries.c.transfer_id == transfers.c.id)
     theirs = (
         select(transfers.c.site_id, transfers.c.session_id)
@@ -177,15 +249,9 @@ def _books(connection: Connection, owner_id: str) -> list[_Book]:
         .join(entries, same)
         .order_by(transfers.c.site_id, transfers.c.session_id, transfers.c.n, entries.c.line)
     )
-    books: dict[tuple[str, str], list[Line]] = defaultdict(list)
     rows = (_Entry(*row) for row in connection.execute(statement))
     for _, session in groupby(rows, key=lambda row: (row.site_id, row.session_id)):
-        for book, line in _lines(list(session), owner_id):
-            books[book].append(line)
-    return [
-        _Book(seller_id, *names[seller_id], currency, sorted(lines, key=lambda line: (line.at, line.key)))
-        for (seller_id, currency), lines in sorted(books.items())
-    ]
+        yield from _lines(list(session), owner_id)
 
 
 def _lines(session: Iterable[_Entry], owner_id: str) -> Iterator[tuple[tuple[str, str], Line]]:
@@ -209,5 +275,6 @@ def _lines(session: Iterable[_Entry], owner_id: str) -> Iterator[tuple[tuple[str
         if not moved and due_tax == tax_shown[book]:
             continue
         key = SessionKey(first.site_id, first.session_id)
-        yield book, Line(first.at, key, begun, first.reason, amount, due_tax - tax_shown[book])
+        kind = Kind.CORRECTION if begun else Kind.FEE
+        yield book, Line(first.at, kind, key, None, first.reason, amount, due_tax - tax_shown[book])
         tax_shown[book], begun = due_tax, True

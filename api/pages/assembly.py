@@ -13,6 +13,7 @@ from api.pages import (
     address,
     books,
     decide,
+    finance,
     front,
     history,
     installed,
@@ -26,11 +27,12 @@ from api.pages import (
     support,
 )
 from api.pages.errors import error_page
+from api.pages.invoices import routes as invoices
 from api.pages.live import News, Stamp, Subject, Ticker
 from api.pages.loading import Sight
 from api.wiring import Idlefee
 
-STAFFS = (books, operations, support, decide)
+STAFFS = (books, operations, support, decide, finance)
 _LIVE = {"front": front, "me": me.now, "session": reports}
 
 
@@ -65,7 +67,7 @@ def install(app: FastAPI) -> None:
     """Serve the pages from `app`. Call it after `problems.install`, which goes on answering programs."""
     for module in (front, public):
         app.include_router(module.router, dependencies=[Depends(limited(PUBLIC_PAGES))])
-    for module in (rendering, installed, sign_in, address, reports, receipts, history, me, *STAFFS):
+    for module in (rendering, installed, sign_in, address, reports, receipts, invoices, history, me, *STAFFS):
         app.include_router(module.router)
     _errors_as_pages(app)
 

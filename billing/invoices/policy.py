@@ -99,6 +99,7 @@ class Policy(BaseModel):
     prefix: _Prefix | None = None  # of invoice numbers; none: the seller's id in capitals
     minimum_minor: Mapping[str, Annotated[int, Field(ge=1, le=10**15)]] = Field(default_factory=dict)
     return_credit_days: _Days | None = 90  # credit that nothing used up so long goes back; none: it stays
+    close_after_days: _Days | None = None  # months close by themselves so long after their end; none: somebody does
     dunning: Dunning = Dunning()
     limits: Limits = Limits()
 

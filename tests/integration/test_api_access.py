@@ -17,6 +17,7 @@ from billing.notices.contacts import add_contact
 from billing.notices.store import Notice, write
 from sessions.events import rfc3339
 from tests.integration.doors import NOW, Doors, open_doors
+from tests.integration.invoicing import invoice_all
 from tests.integration.small_world import NOON, a_session, told
 
 STAFF = frozenset({"support", "finance", "operator"})
@@ -103,6 +104,20 @@ DOORS = {
     ("POST", "/v1/sellers"): door("operator", body={"id": "new", "name": "New", "zone": "UTC"}),
     ("GET", "/v1/sellers/{seller_id}"): READ,
     ("PATCH", "/v1/sellers/{seller_id}"): door("operator", "finance", body={"tax_id": "x"}),
+    ("GET", "/v1/sellers/{seller_id}/policy"): READ,
+    ("GET", "/v1/sellers/{seller_id}/policy/versions"): READ,
+    ("PUT", "/v1/sellers/{seller_id}/policy"): door("operator", body={}, query="?reason=x&dry_run=true"),
+    ("GET", "/v1/me/invoices"): HERS,
+    ("GET", "/v1/me/invoices/{invoice_id}"): HERS,
+    ("GET", "/v1/me/invoices/{invoice_id}/lines.csv"): HERS,
+    ("GET", "/v1/me/carried"): HERS,
+    ("GET", "/v1/me/statements"): HERS,
+    ("GET", "/v1/me/statements/{month}"): HERS,
+    ("GET", "/v1/owners/{owner_id}/statements"): door("support", "finance"),
+    ("GET", "/v1/owners/{owner_id}/statements/{month}"): door("support", "finance"),
+    ("GET", "/v1/invoices"): door("support", "finance"),
+    ("GET", "/v1/invoices/{owner_id}/{invoice_id}"): door("support", "finance"),
+    ("GET", "/v1/carried"): door("support", "finance"),
     ("GET", "/v1/sites"): READ,
     ("POST", "/v1/sites"): door("operator", body={"id": "new", "seller": "acme", "name": "New", "zone": "UTC"}),
     ("GET", "/v1/sites/{site_id}"): READ,
@@ -153,6 +168,8 @@ def doors(sqlite_databases: Any) -> Iterator[Doors]:
             )
             write(connection, [told_bob])
             hook = add_contact(connection, "bob", "webhook", "bob's car", {"url": "https://bobs.example/"}, NOW)
+        invoice_all(doors.app)
+        [(doors.keys["bobs invoice"],)] = told(doors.app, "SELECT id FROM invoices WHERE owner_id = 'bob'")
         doors.keys.update({"bobs car": car["id"], "bobs hook": hook.id})
         yield doors
 
@@ -168,6 +185,8 @@ def address(doors: Doors, path: str, query: str = "") -> str:
         "vehicle_id": doors.keys["bobs car"],
         "notice_id": "n-bob",
         "contact_id": doors.keys["bobs hook"],
+        "invoice_id": doors.keys["bobs invoice"],
+        "month": "2027-01",
         "seller_id": "acme",
         "site_id": "market",
         "name": "standard",

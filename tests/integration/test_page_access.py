@@ -15,6 +15,7 @@ from api.app import behind_the_gate
 from billing.notices.contacts import add_contact
 from billing.notices.store import Notice, write
 from billing.owners import Vehicle, add_vehicle
+from tests.integration.invoicing import invoice_all
 from tests.integration.page_visits import Visits, standing, until, visits
 from tests.integration.small_world import NOON, a_session, post, told
 
@@ -77,6 +78,11 @@ PAGES = {
     ("POST", "/me/tokens/{token_id}/end"): HERS,
     ("GET", "/me/account"): HERS,
     ("POST", "/me/email"): Page(OWNERS, {"email": "new@example.com"}),
+    ("GET", "/me/invoices"): HERS,
+    ("GET", "/me/invoices/{invoice_id}"): HERS,
+    ("GET", "/me/invoices/{invoice_id}.csv"): HERS,
+    ("GET", "/invoices/{owner_id}/{invoice_id}"): page("support", "finance"),
+    ("GET", "/invoices/{owner_id}/{invoice_id}.csv"): page("support", "finance"),
     ("GET", "/me/statements"): HERS,
     ("GET", "/me/statements/{month}"): HERS,
     ("GET", "/me/statements/{month}.csv"): HERS,
@@ -92,6 +98,10 @@ PAGES = {
     ("GET", "/books/waiting/{where}"): page("finance"),
     ("GET", "/books/entries"): page("finance", query="?seller=acme&currency=USD&account=revenue"),
     ("GET", "/books/entries.csv"): page("finance"),
+    ("GET", "/finance"): page("finance"),
+    ("GET", "/finance/charges"): page("finance", query="?owner=bob"),
+    ("GET", "/finance/charges.csv"): page("finance", query="?owner=bob"),
+    ("GET", "/finance/charges/{session_id:path}"): page("finance"),
     ("GET", "/operations"): page("operator"),
     ("GET", "/support"): page("support", "finance", query="?q=bobs"),
     ("POST", "/decide/waive"): page("support", "finance", form={**SESSION, "amount": "1"}),
@@ -131,6 +141,7 @@ def visited(sqlite_databases: Any) -> Iterator[Visits]:
                 "market", "n-bob", "bob", "final", "x", "told to bob", "told to bob", NOW, {"m1/bobs": 400}
             )
             write(connection, [told_bob])
+        invoice_all(found.app)
         for who in EVERYBODY:
             found.get(who, "/sign-in")
         yield found
@@ -149,6 +160,8 @@ def ids(visited: Visits) -> dict[str, str]:
         "name}/{version": "standard/1",
         "name": asset[1],
         "size": "192",
+        "owner_id": "bob",
+        "invoice_id": told(visited.app, "SELECT id FROM invoices WHERE owner_id = 'bob'")[0][0],
         "vehicle_id": "v-bob",
         "token_id": visited.app.names.surrogate("BOB"),
         "contact_id": contact_id,

@@ -31,6 +31,7 @@ OPEN_TO: dict[str, set[str]] = {
     "/me/notices": {"ann", "bob"},
     "/me/vehicles": {"ann", "bob"},
     "/me/account": {"ann", "bob"},
+    "/me/invoices": {"ann", "bob"},
     "/me/statements": {"ann", "bob"},
     "/me/preferences": {"ann", "bob"},
     "/me/data.json": {"ann", "bob"},
@@ -41,6 +42,10 @@ OPEN_TO: dict[str, set[str]] = {
     "/books/waiting/not_billable": {"finance"},
     "/books/entries?seller=acme&currency=USD&account=revenue": {"finance"},
     "/books/entries.csv": {"finance"},
+    "/finance": {"finance"},
+    "/finance/charges": {"finance"},
+    "/finance/charges.csv": {"finance"},
+    "/finance/charges/m1/bobs": {"finance"},
     "/operations": {"operator"},
     "/support?q=anns": {"support", "finance"},
     "/sessions/h1/anns": {"ann", "operator", "finance", "support"},
@@ -101,7 +106,7 @@ def test_a_site_named_script_is_a_name_everywhere(visited: Visits) -> None:
         "ann": ["/", "/me", "/sessions/h1/%3Cimg%20src%3Dx%20onerror%3Dalert%282%29%3E"],
         "operator": ["/", "/operations"],
         "support": [f"/support?q={session}"],
-        "finance": ["/books", "/books/waiting/unclaimed"],
+        "finance": ["/books", "/books/waiting/unclaimed", "/finance", "/finance/charges", "/finance/charges/m1/old"],
     }
     for who, pages in paths.items():
         for path in pages:
@@ -207,6 +212,9 @@ def test_every_page_is_light_labelled_and_ours_alone(visited: Visits) -> None:
         ("finance", "/books/waiting/unclaimed"),
         ("finance", "/books/entries?seller=acme&currency=USD&account=receivable"),
         ("finance", "/sessions/m1/old"),
+        ("finance", "/finance"),
+        ("finance", "/finance/charges"),
+        ("finance", "/finance/charges/m1/old"),
     ]
     for who, path in pages:
         answer = visited.browser(who).get(path)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from api.pages.receipts import pdf
+from api.pages import typesetting
 from billing import decisions
 from billing.assignments import add_version, assign
 from billing.tariffs import Tariff, Tax
@@ -151,11 +151,11 @@ def test_a_receipt_can_be_taken_away_as_pdf(visited: Visits, monkeypatch: pytest
         assert answer.headers["content-type"] == "application/pdf"
         assert answer.content.startswith(b"%PDF-1.")
         assert (b"pdfaid:part" in answer.content) is marked  # no font here may draw every letter there is
-    monkeypatch.setattr(pdf, "find_spec", lambda _: None)
-    pdf.can_typeset.cache_clear()
+    monkeypatch.setattr(typesetting, "find_spec", lambda _: None)
+    typesetting.can_typeset.cache_clear()
     try:
         assert "As PDF" not in visited.read("ann", "/receipts/h1/plain")
         assert "the extra `pdf`" in visited.read("ann", "/receipts/h1/plain?as=pdf", 501)
     finally:
         monkeypatch.undo()
-        pdf.can_typeset.cache_clear()
+        typesetting.can_typeset.cache_clear()

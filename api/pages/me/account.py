@@ -9,6 +9,7 @@ from api.pages.errors import PageRoute
 from api.pages.me.whose import OwnerId
 from api.pages.queries import owners as queries
 from api.pages.rendering import page
+from billing.invoices.standing import carried_of
 from billing.ledger import owner_balances
 from billing.owners import owner
 from billing.statements import statements
@@ -33,5 +34,7 @@ def account(request: Request, idlefee: Engine, owner_id: OwnerId) -> Response:
                 if amount_minor
             ],
             browsers=open_browsers(connection, owner_id, request.state.page["now"]),
+            carried=carried_of(connection, owner_id),
+            sellers=sellers,
             statements=statements(connection, owner_id, request.state.page["now"])[:LATEST_STATEMENTS],
         )

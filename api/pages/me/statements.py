@@ -1,18 +1,20 @@
-"""`/me/statements`: every month, and one month with all its lines; the same as CSV. What they say, `billing.statements`
-computes.
+"""`/me/statements`: every month, and one month with all its lines; the same as PDF and CSV. What they say,
+`billing.statements` computes.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from api.exports import csv_text, decimal_text, harmless
 from api.guard import Engine
+from api.pages import words
 from api.pages.errors import PageRoute, nothing_here
 from api.pages.me.whose import OwnerId
 from api.pages.queries import owners as queries
 from api.pages.rendering import HEADERS, page
-from billing.statements import Line, Month, Statement, statements, statements_of
+from api.pages.typesetting import can_typeset, typeset
+from billing.statements import Kind, Line, Month, Statement, statements, statements_of
 from sessions.events import rfc3339
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -21,6 +23,23 @@ COLUMNS = (
     *("month", "seller", "currency", "recorded_at", "what", "site", "session", "reason"),
     *("amount_minor", "amount", "tax_minor", "tax"),
 )
+SUMS = (
+    ("Fees", Kind.FEE),
+    ("Corrections", Kind.CORRECTION),
+    ("Payments", Kind.PAYMENT),
+    ("Paid back", Kind.REFUND),
+    ("Credits", Kind.CREDIT),
+    ("Written off", Kind.WRITE_OFF),
+)
+MOVED = {
+    Kind.FEE: "Fee",
+    Kind.CORRECTION: "Correction",
+    Kind.PAYMENT: "Payment",
+    Kind.REFUND: "Paid back",
+    Kind.CREDIT: "Credit",
+    Kind.WRITE_OFF: "Written off",
+}
+ALWAYS = (Kind.FEE, Kind.CORRECTION)  # shown where they are nothing, too
 
 
 def _month(month: Annotated[str, Path(max_length=7)]) -> Month:
@@ -31,6 +50,7 @@ def _month(month: Annotated[str, Path(max_length=7)]) -> Month:
 
 
 OfMonth = Annotated[Month, Depends(_month)]
+Form = Annotated[Literal["page", "pdf"], Query(alias="as")]
 
 
 @router.get("/me/statements")
@@ -51,29 +71,69 @@ def month_as_csv(request: Request, idlefee: Engine, owner_id: OwnerId, month: Of
 
 
 @router.get("/me/statements/{month}")
-def one_month(request: Request, idlefee: Engine, owner_id: OwnerId, month: OfMonth) -> Response:
+def one_month(request: Request, idlefee: Engine, owner_id: OwnerId, month: OfMonth, form: Form = "page") -> Response:
+    now = request.state.page["now"]
     with idlefee.reading() as connection:
-        found = statements_of(connection, owner_id, month, request.state.page["now"])
+        found = statements_of(connection, owner_id, month, now)
         if not found:
             raise nothing_here()
-        sites = queries.site_names(connection, {line.key.site_id for one in found for line in one.lines})
-    return page(request, "me/statement.html", month=month, statements=found, sites=sites)
+        sites = queries.site_names(connection, {line.key.site_id for one in found for line in one.lines if line.key})
+    if form == "page":
+        context = {"sums": SUMS, "always": ALWAYS, "moved": MOVED, "pdf": can_typeset()}
+        return page(request, "me/statement.html", month=month, statements=found, sites=sites, **context)
+    printed = {
+        "month": words.month(month),
+        "owner": owner_id,
+        "made": words.utc_day(now),
+        "books": [_printed(one, sites) for one in found],
+    }
+    headers = {**HEADERS, "Content-Disposition": f'attachment; filename="statement-{month}.pdf"'}
+    return Response(typeset("statement", printed, now), headers=headers, media_type="application/pdf")
+
+
+def _printed(one: Statement, sites: dict[str, str]) -> dict[str, object]:
+    """A statement's words for paper."""
+
+    def money(amount_minor: int) -> str:
+        return words.money(amount_minor, one.currency)
+
+    sums = [(label, one.minor_of(kind)) for label, kind in SUMS if one.minor_of(kind) or kind in ALWAYS]
+    return {
+        "seller": one.seller,
+        "currency": one.currency,
+        "zone": str(one.zone),
+        "opening": money(one.opening_minor),
+        "lines": [(words.day(line.at, one.zone), _what(line, sites), money(line.amount_minor)) for line in one.lines],
+        "sums": [
+            *((label, money(amount_minor)) for label, amount_minor in sums),
+            *([("Tax in fees and corrections", money(one.tax_minor))] if one.tax_minor else []),
+        ],
+        "closing": money(one.closing_minor),
+    }
+
+
+def _what(line: Line, sites: dict[str, str]) -> str:
+    if line.key is None:
+        return f"{MOVED[line.kind]}: {line.reason}"
+    place = f"{MOVED[line.kind]}, {sites.get(line.key.site_id, line.key.site_id)}, {line.key.id}"
+    return f"{place}: {line.reason}" if line.is_correction else place
 
 
 def _rows(one: Statement) -> list[tuple[object, ...]]:
     return [
         _row(one, "opening", one.opening_minor),
-        *(_row(one, "correction" if line.is_correction else "fee", line.amount_minor, line) for line in one.lines),
+        *(_row(one, line.kind.value, line.amount_minor, line) for line in one.lines),
         _row(one, "closing", one.closing_minor),
     ]
 
 
 def _row(one: Statement, what: str, amount_minor: int, line: Line | None = None) -> tuple[object, ...]:
-    session: tuple[object, ...] = ("", what, "", "", "")
+    about: tuple[object, ...] = ("", what, "", "", "")
     tax_minor: int | str = ""
     if line is not None:
-        key, tax_minor = line.key, line.tax_minor
-        session = (rfc3339(line.at), what, harmless(key.site_id), harmless(key.id), harmless(line.reason))
+        site, session = (line.key.site_id, line.key.id) if line.key else (None, None)
+        about = (rfc3339(line.at), what, harmless(site), harmless(session), harmless(line.reason))
+        tax_minor = line.tax_minor
     tax = (tax_minor, "" if line is None else decimal_text(line.tax_minor, one.currency))
     amounts = (amount_minor, decimal_text(amount_minor, one.currency), *tax)
-    return (str(one.month), harmless(one.seller), one.currency, *session, *amounts)
+    return (str(one.month), harmless(one.seller), one.currency, *about, *amounts)

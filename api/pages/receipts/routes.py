@@ -3,6 +3,7 @@
 A session's name may hold any printable character, slashes too, so it stands at the end of the address.
 """
 
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -11,10 +12,10 @@ from sqlalchemy import Connection
 from api.guard import Engine
 from api.pages.errors import PageRoute
 from api.pages.loading import Loaded
-from api.pages.receipts.pdf import can_typeset, typeset
 from api.pages.receipts.printed import printed
 from api.pages.rendering import HEADERS, page
 from api.pages.reports import SessionId, find_session
+from api.pages.typesetting import can_typeset, typeset
 from api.pages.visitors import SignedIn
 from api.problems import Problem
 from billing.receipts import Receipt, receipt_for
@@ -39,7 +40,8 @@ def receipt(
     address = idlefee.settings.base_url or str(request.base_url).rstrip("/")
     name = "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in session_id)
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="receipt-{name}.pdf"'}
-    return Response(typeset(shown, found.made_at, address), headers=headers, media_type="application/pdf")
+    made = typeset("receipt", asdict(shown) | {"address": address}, found.made_at)
+    return Response(made, headers=headers, media_type="application/pdf")
 
 
 def receipt_of_session(connection: Connection, found: Loaded, now: int) -> Receipt:
