@@ -4,7 +4,6 @@ settled in the same transaction. A form sent twice decides once.
 
 from collections.abc import Callable
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from fastapi import APIRouter, Depends, Response
@@ -12,6 +11,7 @@ from fastapi.responses import RedirectResponse
 from sqlalchemy import Connection
 
 from api.guard import Engine
+from api.pages.amounts import amount_minor
 from api.pages.errors import PageRoute, nothing_here
 from api.pages.views import session_path
 from api.pages.visitors import AnOperator, Form, SentForm, SupportOrFinance, Visitor, operator
@@ -20,7 +20,6 @@ from api.support import within_limit
 from api.wiring import Idlefee
 from billing import decisions
 from billing.jobs import revive
-from billing.money import minor_digits
 from billing.settle import charges_of
 from sessions.facts import AlreadyRecorded
 from sessions.sites import Site, site
@@ -39,8 +38,8 @@ def waive(idlefee: Engine, visitor: SupportOrFinance, form: SentForm) -> Respons
         charge = charges_of(connection, [key]).get(key)
         if charge is None:
             raise Problem(409, "nothing_to_decide", "This session has no fee yet", "Waive it once the car has left.")
-        amount_minor = None if not form["amount"] else _amount_minor(form["amount"], charge.currency)
-        decisions.waive(connection, key, amount_minor, now=now, **given)
+        waived_minor = None if not form["amount"] else amount_minor(form["amount"], charge.currency)
+        decisions.waive(connection, key, waived_minor, now=now, **given)
         if visitor.principal is not None:
             within_limit(connection, key, visitor.principal, idlefee.settings.support_waives_up_to_minor)
 
@@ -126,25 +125,6 @@ def _decided(idlefee: Idlefee, visitor: Visitor, form: Form, decide: Decide, bac
 
 
 # -- what forms hold ----------------------------------------------------------------------------------------
-
-
-def _amount_minor(text: str, currency: str) -> int:
-    """`2.40` or `2,40` in minor units; no more digits than the currency has."""
-    digits = minor_digits(currency)
-    try:
-        amount = Decimal(text.replace(",", ".")).scaleb(digits)
-        whole = int(amount)
-    except (InvalidOperation, ValueError, OverflowError):
-        raise _no_amount(text, currency) from None
-    if whole != amount or not 0 < whole < 10**15:
-        raise _no_amount(text, currency)
-    return whole
-
-
-def _no_amount(text: str, currency: str) -> Problem:
-    digits = minor_digits(currency)
-    detail = f"“{text[:40]}” is no amount of {currency} above zero, with at most {digits} decimals."
-    return Problem(422, "bad_amount", "The amount cannot be read", detail)
 
 
 def _place(connection: Connection, text: str) -> tuple[Site, tuple[str, str] | None]:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from api.pages import words
 from api.pages.timeline import draw, draw_row, parts
-from api.pages.views import receipt_path, session_path
+from api.pages.views import charge_path, receipt_path, session_path
 
 # What pages say beyond what every answer does (`api.gate`).
 HEADERS = {
@@ -71,6 +71,7 @@ def environment() -> Environment:
     )
     made.globals.update(
         asset=asset,
+        charge_path=charge_path,
         draw=draw,
         draw_row=draw_row,
         parts=parts,

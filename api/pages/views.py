@@ -116,6 +116,11 @@ def receipt_path(session_id: str) -> str:
     return "/receipts/" + quote(session_id, safe="/:")
 
 
+def charge_path(session_id: str) -> str:
+    """Where its charge's whole story is, for finance."""
+    return "/finance/charges/" + quote(session_id, safe="/:")
+
+
 def stall_name(station_id: str, stall: str | None) -> str:
     return f"{station_id} · {stall}" if stall else station_id
 

@@ -103,6 +103,15 @@ ACCOUNTS = {
     "tax": "Tax collected",
     "unclaimed": "Unclaimed fees",
     "deferred": "Deferred until claimed",
+    "processor": "At the card processor",
+    "processor_fees": "Fees of the card processor",
+    "disputed": "Disputed",
+    "in_transit": "On its way to the bank",
+    "bank": "At the bank",
+    "goodwill": "Goodwill",
+    "bad_debt": "Bad debt",
+    "allowance": "Set aside for bad debt",
+    "suspense": "Nobody knows yet",
 }
 
 

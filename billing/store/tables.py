@@ -111,6 +111,7 @@ charges = Table(
     ),
     Index("ix_charges_owner", "owner_id", "settled_at"),
     Index("ix_charges_changed", "changed_at"),
+    Index("ix_charges_recent", "settled_at", "site_id", "session_id"),
     Index("ix_charges_settled", "site_id", "settled_at", "session_id"),
     Index(
         "ix_charges_fee",

@@ -215,7 +215,19 @@ def rows_after(
         statement = statement.where(_where_they_lie(connection, known, wanted, until, after, most, oldest_first))
     order = charges.c.settled_at if oldest_first else charges.c.settled_at.desc()
     ordered = statement.order_by(order, charges.c.site_id, charges.c.session_id).limit(most)
-    return [Row(*row[:10], State(row[10]), *row[11:]) for row in connection.execute(ordered)]
+    return [_row(row) for row in connection.execute(ordered)]
+
+
+def every_row(connection: Connection, wanted: Wanted) -> Iterator[Row]:
+    """All charges asked for, newest first, in bounded memory."""
+    statement = select(*_ROW).where(*wanted.of_charges(calendars(connection)))
+    ordered = statement.order_by(charges.c.settled_at.desc(), charges.c.site_id, charges.c.session_id)
+    for row in connection.execute(ordered, execution_options={"yield_per": ROWS_A_FETCH}):
+        yield _row(row)
+
+
+def _row(row: Any) -> Row:
+    return Row._make([*row[:10], State(row[10]), *row[11:]])
 
 
 def _behind(after: Place | None, oldest_first: bool) -> ColumnElement[bool]:

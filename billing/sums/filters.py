@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Text, and_, false, literal_column, or_
 
+from billing.settle import Charge
 from billing.store.sums import charge_days
 from billing.store.tables import charges
 from billing.sums.days import Calendars, stretch_of
@@ -31,6 +32,19 @@ STATE: ColumnElement[str] = literal_column(
     "WHEN charges.waived_minor IS NOT NULL THEN 'waived' ELSE 'free' END",
     Text,
 )
+
+
+def state_of(charge: Charge) -> State:
+    """The same of one that was read."""
+    if charge.held:
+        return State.IN_REVIEW
+    if charge.fee_minor > 0:
+        return State.UNCLAIMED if charge.owner_id is None else State.POSTED
+    if charge.decision == "reject":
+        return State.REJECTED
+    return State.FREE if charge.waived_minor is None else State.WAIVED
+
+
 WITH_A_FEE: ColumnElement[bool] = charges.c.fee_minor > literal_column("0")
 
 

@@ -19,6 +19,7 @@ def upgrade() -> None:
     op.add_column("charges", sa.Column("changed_at", UtcSeconds(), nullable=False, server_default="0"))
     op.execute("UPDATE charges SET changed_at = settled_at")
     op.create_index("ix_charges_changed", "charges", ["changed_at"])
+    op.create_index("ix_charges_recent", "charges", ["settled_at", "site_id", "session_id"])
     op.create_index("ix_charges_settled", "charges", ["site_id", "settled_at", "session_id"])
     op.create_index(
         "ix_charges_fee",
@@ -70,6 +71,6 @@ def downgrade() -> None:
         op.drop_table(table)
     op.drop_index("ix_charges_owner", table_name="charges")
     op.create_index("ix_charges_owner_id", "charges", ["owner_id"])
-    for index in ("ix_charges_fee", "ix_charges_settled", "ix_charges_changed"):
+    for index in ("ix_charges_fee", "ix_charges_settled", "ix_charges_recent", "ix_charges_changed"):
         op.drop_index(index, table_name="charges")
     op.drop_column("charges", "changed_at")

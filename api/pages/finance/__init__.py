@@ -1,0 +1,13 @@
+"""Finance's pages: today, charges and the story of each, queues, tariff what-if, reconciliation, closing, exports.
+
+Each number is a link to what it is made of, and a list is the same under its address as on the screen and as CSV. What
+they read, `billing` answers; what is decided here has its rules there.
+"""
+
+from fastapi import APIRouter
+
+from api.pages.finance import charges, story, today
+
+router = APIRouter()
+for part in (today, charges, story):
+    router.include_router(part.router)
