@@ -1,4 +1,7 @@
-"""Idempotency keys: the answer of an endpoint that began to execute, for a day. <https://docs.stripe.com/api/idempotent_requests>"""
+"""Idempotency keys: the answer of an endpoint that began to execute, for a day.
+
+<https://docs.stripe.com/api/idempotent_requests>. No HTTP, no clock.
+"""
 
 from dataclasses import dataclass
 
@@ -47,6 +50,10 @@ class Keys:
             )
             raise Refusal(409, "idempotency_error", words, code="idempotency_key_in_use")
         return kept
+
+    def in_progress(self, key: str) -> bool:
+        kept = self._kept.get(key)
+        return kept is not None and kept.status is None
 
     def keep(self, key: str, status: int, body: bytes) -> None:
         kept = self._kept[key]

@@ -82,6 +82,7 @@ class Target:
     name: str
     key: str
     url: str | None
+    timeout_s: float = 30
     waits_s: float = 0  # how long what follows of itself may take to be seen
 
     def client(self, key: str | None = None) -> Any:
@@ -90,7 +91,7 @@ class Target:
             stripe_version=API_VERSION,
             base_addresses={} if self.url is None else {"api": self.url},
             max_network_retries=0,
-            http_client=stripe.RequestsClient(timeout=30),
+            http_client=stripe.RequestsClient(timeout=self.timeout_s),
         )
         return client.v1
 
