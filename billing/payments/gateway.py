@@ -40,13 +40,13 @@ _CARD_ALONE: Final = "card"
 class Gateway:
     """One account at Stripe."""
 
-    def __init__(self, key: str, url: str | None = None) -> None:
+    def __init__(self, key: str, url: str | None = None, answer_s: float = ANSWER_S) -> None:
         self._stripe = StripeClient(
             key,
             stripe_version=API_VERSION,
             base_addresses={} if url is None else {"api": url},
             max_network_retries=0,
-            http_client=stripe.RequestsClient(timeout=(CONNECT_S, ANSWER_S)),
+            http_client=stripe.RequestsClient(timeout=(CONNECT_S, answer_s)),
         ).v1
 
     # -- who pays, and with what ----------------------------------------------------------------------------
