@@ -3,7 +3,6 @@ cleanly.
 """
 
 import asyncio
-import errno
 import gc
 import socket
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 import uvicorn
 
 from api.app import create_app
+from api.listening import BACKLOG, address_of, listen
 from api.settings import Settings
 from api.wiring import Idlefee, running
 from sessions.clock import Clock
@@ -21,39 +21,8 @@ from sessions.clock import Clock
 # How long one thread may keep the interpreter from another. The writer waits for the database two dozen times a commit,
 # and with Python's default of 5 ms it would wait again each time for the event loop to let go: five times slower.
 SWITCH_INTERVAL_S = 0.0005
-BACKLOG = 2048
 HANG_UP_AFTER_S = 4  # a request that takes longer than this to answer is not waited for
 EVENT_STREAM = b"text/event-stream"
-
-
-class PortBusy(Exception):
-    """The address cannot be listened on: mostly because another process does."""
-
-    def __init__(self, host: str, port: int, why: OSError) -> None:
-        taken = why.errno == errno.EADDRINUSE
-        reason = "it is taken by another program" if taken else str(why.strerror or why).lower()
-        super().__init__(f"cannot listen on {host}:{port}, {reason}: choose a port with --port")
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket: who connects from now on waits for the server. Raises `PortBusy`."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host, port))
-        bound.listen(BACKLOG)  # two that only bind to one port both succeed
-    except OSError as error:
-        bound.close()
-        raise PortBusy(host, port, error) from error
-    return bound
-
-
-def address_of(bound: socket.socket) -> str:
-    """Where a browser on this machine finds a listening socket."""
-    host, port = bound.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not listened on
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def serve(

@@ -26,7 +26,7 @@ def serve(
 ) -> None:
     """Serve the doors and the pages, with a worker, until Ctrl-C."""
     logs_to_stderr()
-    from api.server import PortBusy
+    from api.listening import PortBusy
     from api.server import serve as run
 
     try:
@@ -70,7 +70,7 @@ def demo(
     """Watch stalls charge, wait and pay: a town with a day behind it, live."""
     logs_to_stderr()
     from api.fleet.demo import NotEmpty, SpeedUnusable, run
-    from api.server import PortBusy
+    from api.listening import PortBusy
 
     settings = settings_for(None, host=host, port=port)
     try:

@@ -26,7 +26,8 @@ from api.fleet.history import LIVE_FOR_S, People, play
 from api.fleet.stations import Fleet, Station
 from api.fleet.story import Booking, Story
 from api.fleet.visits import visit
-from api.server import address_of, listen, serve
+from api.listening import address_of, listen
+from api.server import serve
 from api.settings import Settings
 from api.wiring import running
 from api.worker import Worker
