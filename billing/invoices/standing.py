@@ -4,7 +4,7 @@ Read from the documents and the accounts' book; who paid what is `allocation`'s,
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,9 +13,10 @@ from sqlalchemy import Connection, and_, func, select, tuple_
 from billing.invoices.allocation import Allocation, Claim, Relief, allocate
 from billing.invoices.sides import Side
 from billing.ledger import Account
+from billing.payments.amounts import chargeable
 from billing.store.accounts import account_entries, account_transfers
 from billing.store.invoices import carried, invoices
-from billing.store.payments import payments
+from billing.store.payments import credits_given, payments
 from sessions.database import one_of
 
 INVOICE, CREDIT_NOTE = "invoice", "credit_note"
@@ -63,25 +64,22 @@ class Standing:
     documents: list[Document]
     movements: list[Movement]
     allocation: Allocation
+    asks: Mapping[str, int]  # by invoice, what is still to be asked for it
 
     def open_minor(self, invoice_id: str) -> int:
         """What is still owed of an invoice."""
         return self.allocation.open_minor.get(invoice_id, 0)
 
     def asked_minor(self, invoice: Document) -> int:
-        """What is still to be asked for an invoice: its amount due less what was paid for it, and no more than is open
-        of it. The rest of what is open is carried to the next invoice.
-        """
-        paid = sum(one.amount_minor for one in self.movements if one.invoice_id == invoice.id)
-        return max(0, min(self.open_minor(invoice.id), invoice.due_minor - paid))
+        """What is still to be asked for an invoice."""
+        return self.asks.get(invoice.id, 0)
 
     @property
     def unasked_minor(self) -> int:
-        """What the next invoice asks for beside its own lines: remainders that no invoice asked for, and whatever was
-        paid back; below zero: credit that it uses up.
+        """What the next invoice asks for beside its own lines: whatever is owed and no invoice asks for; below zero:
+        credit that it uses up.
         """
-        asked = sum(self.asked_minor(one) for one in self.documents if one.kind == INVOICE)
-        return self.allocation.owed_minor - asked
+        return self.allocation.owed_minor - sum(self.asks.values())
 
     def payers(self, invoice_id: str) -> list[tuple[str, int]]:
         """What paid an invoice, by name, and how much of it."""
@@ -103,7 +101,36 @@ def standing_of(side: Side, documents: list[Document], movements: list[Movement]
     reliefs += [
         Relief(one.subject, one.at, one.amount_minor, one.invoice_id) for one in movements if one.amount_minor > 0
     ]
-    return Standing(side, documents, movements, allocate(claims, reliefs))
+    allocation = allocate(claims, reliefs)
+    return Standing(side, documents, movements, allocation, _asks(documents, movements, allocation))
+
+
+def _asks(documents: Sequence[Document], movements: Sequence[Movement], allocation: Allocation) -> dict[str, int]:
+    """What is still to be asked for each invoice: what is open of it, and of what it brought along from before, as much
+    as nobody else asks for; no more than its amount due less what was paid for it, in amounts that can be collected.
+
+    Their sum is never more than what is owed on the whole.
+    """
+    paid: dict[str | None, int] = defaultdict(int)
+    for moved in movements:
+        paid[moved.invoice_id] += moved.amount_minor
+    own: dict[str, int] = {}
+    bringing = []
+    for one in documents:
+        if one.kind == INVOICE:
+            own[one.id] = max(0, min(allocation.open_minor.get(one.id, 0), one.due_minor - paid[one.id]))
+            if one.due_minor > one.total_minor:
+                bringing.append(one)
+            else:
+                own[one.id] = chargeable(own[one.id], one.currency).now_minor
+    rest = max(0, allocation.owed_minor) - sum(own.values())
+    for one in reversed(bringing):
+        wants = min(one.due_minor - one.total_minor, one.due_minor - paid[one.id] - own[one.id])
+        extra = max(0, min(rest, wants))
+        asked = chargeable(own[one.id] + extra, one.currency).now_minor
+        rest -= asked - own[one.id]
+        own[one.id] = asked
+    return {name: amount for name, amount in own.items() if amount}
 
 
 def standings(connection: Connection, owner_ids: Collection[str]) -> dict[Side, Standing]:
@@ -154,10 +181,18 @@ def _movements(connection: Connection, owner_ids: Collection[str]) -> dict[Side,
 
 
 def _asked_for(connection: Connection, owner_ids: Collection[str]) -> dict[tuple[str, str], str | None]:
-    """The invoice each payment was asked for, by owner and subject."""
+    """The invoice each payment was asked for, by owner and subject; what is written off for a payment that did not come
+    is written off that invoice.
+    """
     statement = select(payments.c.owner_id, payments.c.id, payments.c.invoice_id)
     rows = connection.execute(statement.where(one_of(connection, payments.c.owner_id, owner_ids)))
-    return {(owner_id, f"payment {payment_id}"): invoice_id for owner_id, payment_id, invoice_id in rows}
+    found = {(owner_id, f"payment {payment_id}"): invoice_id for owner_id, payment_id, invoice_id in rows}
+    given = select(*(credits_given.c[name] for name in ("owner_id", "kind", "id", "about"))).where(
+        one_of(connection, credits_given.c.owner_id, owner_ids), credits_given.c.about.is_not(None)
+    )
+    for owner_id, kind, id_, about in connection.execute(given):
+        found[owner_id, f"{kind} {id_}"] = found.get((owner_id, about))
+    return found
 
 
 class Carried(NamedTuple):

@@ -9,6 +9,7 @@ from billing.invoices.allocation import Claim, Relief, allocate
 from billing.invoices.difference import Part, missing
 from billing.invoices.sides import Side
 from billing.invoices.standing import CREDIT_NOTE, INVOICE, Document, Movement, standing_of
+from billing.payments.amounts import chargeable, minimum_minor, step_minor
 
 
 @st.composite
@@ -80,24 +81,56 @@ def test_what_names_an_invoice_goes_there_first(claims: list[Claim], reliefs: li
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 500), st.integers(0, 20), st.integers(0, 500)), max_size=6),
-    st.lists(st.integers(-300, 300).filter(bool), max_size=4),
+    st.sampled_from(["USD", "JOD", "JPY"]),
+    st.lists(st.tuples(st.integers(1, 2500), st.integers(-900, 900), st.integers(0, 2500)), max_size=6),
+    st.lists(st.integers(-900, 900).filter(bool), max_size=4),
 )
-def test_what_is_asked_and_what_is_left_to_ask_is_what_is_owed(
-    documents: list[tuple[int, int, int]], others: list[int]
+def test_what_is_asked_for_and_what_is_left_to_ask_is_what_is_owed(
+    currency: str, documents: list[tuple[int, int, int]], others: list[int]
 ) -> None:
     """Asked for by its invoice, or for the next one to ask: every cent owed is one of the two, none is both."""
-    side = Side("ann", "acme", "JOD")
+    side = Side("ann", "acme", currency)
     made, moved = [], [Movement(f"credit {n}", n, amount, None) for n, amount in enumerate(others)]
-    for n, (total, less, paid) in enumerate(documents):
-        made.append(_document(side, n, total, max(0, total - less)))
+    for n, (total, brought, paid) in enumerate(documents):
+        made.append(_document(side, n, total, chargeable(max(0, total + brought), currency).now_minor))
         if paid:
             moved.append(Movement(f"payment {n}", n, paid, str(n)))
     standing = standing_of(side, made, moved)
-    asked = sum(standing.asked_minor(one) for one in made)
-    assert asked + standing.unasked_minor == standing.allocation.owed_minor
+    asked = [standing.asked_minor(one) for one in made]
+    assert sum(asked) + standing.unasked_minor == standing.allocation.owed_minor
     assert standing.allocation.owed_minor == sum(one.total_minor for one in made) - sum(m.amount_minor for m in moved)
-    assert all(0 <= standing.asked_minor(one) <= standing.open_minor(one.id) for one in made)
+    assert sum(asked) <= max(0, standing.allocation.owed_minor)
+    for one, amount in zip(made, asked, strict=True):
+        assert 0 <= amount <= one.due_minor
+        assert chargeable(amount, currency).now_minor == amount
+
+
+@given(
+    st.sampled_from(["USD", "JOD", "JPY"]), st.lists(st.tuples(st.integers(1, 900), st.integers(0, 300)), max_size=8)
+)
+def test_remainders_reach_an_invoice_and_are_paid_with_it(currency: str, months: list[tuple[int, int]]) -> None:
+    """Invoices one after the other, each paid as it asks, with credit given between them: less than can be collected
+    at once is all that ever stays open.
+    """
+    side = Side("ann", "acme", currency)
+    made: list[Document] = []
+    moved: list[Movement] = []
+    waiting = 0
+    for n, (fee, credit) in enumerate(months):
+        waiting += fee
+        wanted = waiting + standing_of(side, made, moved).unasked_minor
+        asked = chargeable(max(0, wanted), currency).now_minor
+        if wanted <= 0 or asked:
+            made.append(_document(side, n, waiting, asked))
+            waiting = 0
+        if credit:
+            moved.append(Movement(f"credit {n}", n, credit, None))
+        standing = standing_of(side, made, moved)
+        asks = [(one.id, amount) for one in made if (amount := standing.asked_minor(one))]
+        moved += [Movement(f"payment {n} {name}", n, amount, name) for name, amount in asks]
+        standing = standing_of(side, made, moved)
+        assert not any(standing.asked_minor(one) for one in made)
+        assert standing.allocation.owed_minor < minimum_minor(currency) + step_minor(currency)
 
 
 def test_a_credit_note_goes_to_its_invoice_and_what_is_left_of_the_payment_to_the_next() -> None:

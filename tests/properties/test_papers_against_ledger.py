@@ -1,17 +1,18 @@
-"""Receipts and statements say what the ledger says, whatever happened: sessions of four currencies and taxes, late
-events, waivers, claims, excuses and re-rates, over months that begin at another second for each seller.
+"""Receipts, invoices and statements say what the ledger says, whatever happened: sessions of four currencies and taxes,
+late events, waivers, claims, excuses and re-rates, payments, credits and write-offs, other policies, over months that
+begin at another second for each seller.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from api.pages.loading import Sight
 from api.pages.receipts.printed import printed
@@ -20,11 +21,20 @@ from api.wiring import Idlefee, running
 from api.worker import Worker
 from billing import decisions, orders
 from billing.assignments import add_version, assign
+from billing.invoices.papers import Wanted as Invoices
+from billing.invoices.papers import documents_after
+from billing.invoices.policy import Policy, decide
+from billing.invoices.sides import Side
+from billing.invoices.standing import INVOICE, carried_of, standings
+from billing.invoices.uninvoiced import Due, due_of
 from billing.ledger import owner_balances
 from billing.owners import Owner, add_owner, give_token
+from billing.payments.by_hand import Received, record, reverse
+from billing.payments.credits import Code, NothingOwed, Wanted, ask
+from billing.payments.people import Deed, Person
 from billing.receipts import receipt_for
 from billing.settle import charges_of
-from billing.statements import statements
+from billing.statements import Kind, statements
 from billing.tariffs import Tariff, Tax
 from billing.verify import verify
 from sessions.clock import FixedClock
@@ -62,10 +72,16 @@ STEPS = st.lists(
         st.tuples(st.just("claim"), PICK, OWNER),
         st.tuples(st.just("review"), PICK, st.booleans()),
         st.tuples(st.just("rerate"), SITE, st.sampled_from(sorted(TARIFFS))),
+        st.tuples(st.just("pay"), PICK, st.sampled_from([None, 1, 250, 5000])),
+        st.tuples(st.just("take_back"), PICK),
+        st.tuples(
+            st.just("credit"), SITE, st.sampled_from(OWNERS), st.sampled_from([Deed.CREDIT, Deed.WRITE_OFF]), PICK
+        ),
+        st.tuples(st.just("policy"), SITE, st.sampled_from(["session_end", "daily", "monthly"])),
         st.tuples(st.just("wait"), st.sampled_from([1, 5 * 3600, DAY_S, 20 * DAY_S])),
     ),
     min_size=3,
-    max_size=14,
+    max_size=18,
 )
 
 
@@ -122,6 +138,51 @@ class Story:
             order = orders.ordered(connection, [site], tariff, NOON, None, author="t", reason="r", now=now)
         orders.carry_out(self.app.engine, self.clock, order)
 
+    def pay(self, pick: int, amount_minor: int | None) -> None:
+        """By hand, for one of the invoices: what it asks for, or too little, or too much."""
+        now = self.clock.now()
+        with self.app.writing() as connection:
+            found = [one.document for one in documents_after(connection, Invoices(kind=INVOICE), None, 100)]
+            if not found:
+                return
+            one = found[pick % len(found)]
+            received = Received(
+                owner_id=one.owner_id,
+                seller_id=one.seller_id,
+                currency=one.currency,
+                amount_minor=amount_minor or max(1, one.due_minor),
+                reference=f"till {now}",
+                received_at=now,
+                invoice_id=one.id,
+            )
+            record(connection, received, author="t", now=now)
+
+    def take_back(self, pick: int) -> None:
+        """A payment was written down by mistake."""
+        with self.app.writing() as connection:
+            paid = connection.execute(text("SELECT owner_id, id FROM payments ORDER BY id")).all()
+            if paid:
+                owner, payment = paid[pick % len(paid)]
+                reverse(connection, owner, payment, reason="r", author="t", now=self.clock.now())
+
+    def credit(self, site: str, owner: str, deed: Deed, amount: int) -> None:
+        code = Code.GOODWILL if deed is Deed.CREDIT else Code.TOO_SMALL
+        wanted = Wanted(
+            owner_id=owner,
+            seller_id=SITES[site],
+            currency=TARIFFS[site]["currency"],
+            deed=deed,
+            amount_minor=amount + 1,
+            code=code,
+            reason="r",
+        )
+        with suppress(NothingOwed), self.app.writing() as connection:
+            ask(connection, wanted, Person("finance:t", "finance"), self.clock.now(), key=str(self.clock.now()))
+
+    def policy(self, site: str, when: Literal["session_end", "daily", "monthly"]) -> None:
+        with self.app.writing() as connection:
+            decide(connection, SITES[site], Policy(invoice_at=when), author="t", reason="r", now=self.clock.now())
+
     def wait(self, seconds: int) -> None:
         self.clock.advance(seconds)
 
@@ -146,6 +207,9 @@ def a_story(url: str) -> Iterator[Story]:
 
 BOOKED = """SELECT e.seller_id, e.currency, t.recorded_at, e.amount_minor FROM entries e
 JOIN transfers t ON t.site_id = e.site_id AND t.id = e.transfer_id
+WHERE e.account = 'receivable' AND e.owner_id = :owner
+UNION ALL SELECT e.seller_id, e.currency, t.recorded_at, e.amount_minor FROM account_entries e
+JOIN account_transfers t ON t.party_id = e.party_id AND t.id = e.transfer_id
 WHERE e.account = 'receivable' AND e.owner_id = :owner"""
 OF_SESSION = """SELECT e.account, e.owner_id, e.currency, sum(e.amount_minor) FROM entries e
 JOIN transfers t ON t.site_id = e.site_id AND t.id = e.transfer_id
@@ -181,6 +245,46 @@ def receipts_say_what_is_booked(story: Story) -> None:
             assert printed(one).total
 
 
+BILLED = """SELECT l.site_id, l.session_id, i.currency, sum(l.amount_minor), sum(l.tax_minor) FROM invoice_lines l
+JOIN invoices i ON i.owner_id = l.owner_id AND i.id = l.invoice_id
+WHERE i.owner_id = :owner GROUP BY l.site_id, l.session_id, i.currency"""
+SUMS = """SELECT i.id FROM invoices i JOIN invoice_lines l ON l.owner_id = i.owner_id AND l.invoice_id = i.id
+GROUP BY i.id, i.total_minor, i.tax_minor HAVING i.total_minor <> sum(l.amount_minor) OR i.tax_minor <> sum(l.tax_minor)
+OR min(l.amount_minor) < 0 AND max(l.amount_minor) > 0"""
+
+
+def invoices_say_what_is_booked(story: Story) -> None:
+    """Once every month is over, and all that is left is too little to ask for."""
+    story.clock.advance(40 * DAY_S)
+    Worker(story.app, channels=[]).run_due()
+    with story.app.reading() as connection:
+        assert connection.execute(text(SUMS)).all() == []
+        gaps = (
+            "SELECT series FROM invoices GROUP BY seller_id, series HAVING max(number) <> count(*) OR min(number) <> 1"
+        )
+        assert connection.execute(text(gaps)).all() == []
+        for owner in OWNERS:
+            waiting = {(one.seller_id, one.currency): one for one in carried_of(connection, owner)}
+            assert all(one.until is None and one.least_minor for one in waiting.values())
+            for side, standing in standings(connection, [owner]).items():
+                waits = waiting.pop(side[1:], None)
+                owed = owner_balances(connection, owner).get(side[1:], 0)
+                assert standing.allocation.owed_minor + (waits.amount_minor if waits else 0) == owed
+                assert all(one.seller_id == side.seller_id for one in standing.documents)
+            assert all(one.amount_minor == owner_balances(connection, owner)[side] for side, one in waiting.items())
+            carried = {one.key for one in _not_invoiced(connection, owner)}
+            for site, session, currency, amount, tax in connection.execute(text(BILLED), {"owner": owner}):
+                charge = charges_of(connection, [SessionKey(site, session)])[SessionKey(site, session)]
+                if charge.key not in carried:
+                    mine = (charge.owner_id, charge.currency) == (owner, currency)
+                    assert (amount, tax) == ((charge.fee_minor, charge.tax_minor) if mine else (0, 0))
+
+
+def _not_invoiced(connection: Connection, owner: str) -> list[Due]:
+    sides = [Side(owner, one.seller_id, one.currency) for one in carried_of(connection, owner)]
+    return [due for side in sides for due in due_of(connection, side)]
+
+
 def statements_say_what_is_booked(story: Story) -> None:
     now = story.clock.now()
     for owner in OWNERS:
@@ -202,7 +306,8 @@ def statements_say_what_is_booked(story: Story) -> None:
                 ends_at = one.month.next.starts_at(one.zone)
                 theirs = [row[3] for row in booked if row[:2] == (seller, currency) and row[2] < ends_at]
                 assert one.closing_minor == sum(theirs)
-                assert one.opening_minor + one.fees_minor + one.corrections_minor == one.closing_minor
+                assert one.opening_minor + one.minor_of(*Kind) == one.closing_minor
+                assert one.minor_of(Kind.PAYMENT, Kind.CREDIT, Kind.WRITE_OFF) <= 0 <= one.minor_of(Kind.REFUND)
 
 
 def tell(databases: SqliteDatabases | PostgresDatabases, steps: list[tuple[Any, ...]]) -> None:
@@ -210,6 +315,8 @@ def tell(databases: SqliteDatabases | PostgresDatabases, steps: list[tuple[Any, 
         for step in steps:
             story.tell(*step)
         receipts_say_what_is_booked(story)
+        statements_say_what_is_booked(story)
+        invoices_say_what_is_booked(story)
         statements_say_what_is_booked(story)
         assert verify(story.app.engine, story.clock.now(), print).clean
 
