@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection
@@ -26,10 +27,17 @@ from billing.invoices import sides as invoices
 from billing.jobs import Hopeless, Job, Lease
 from billing.notices import Channel, Notices
 from billing.notices.steps.money import TELL_OF_MONEY
+from billing.payments import refunds
 from billing.payments.collecting import COLLECT, Collecting
+from billing.payments.dunning import look_due
 from billing.payments.looking import HANDLE, POLL, Looking, poll_later
 from billing.payments.methods import DETACH, FORGET, Cards
 from billing.payments.processor import Processor
+from billing.payments.refunding import Refunding
+from billing.payments.seen import LOOK_AT_ARREARS
+from billing.periods import steps as periods
+from billing.reconcile import nightly
+from billing.reconcile.bank import lines as bank_lines
 from billing.sums import making as sums
 from sessions.database import is_outage
 
@@ -39,7 +47,10 @@ LOOK_EVERY_S = 0.2  # how long a worker with nothing to do waits before it looks
 OUTAGE_S = 2  # …and one whose database is gone
 OUTSIDE_AT_ONCE = 4  # steps that wait for somebody else's server have threads of their own: a slow one delays no other
 
-RECURRING: tuple[Callable[[Connection, int], None], ...] = (sums.sum_later,)  # steps that come again once asked for
+RECURRING: tuple[Callable[[Connection, int], None], ...] = (
+    sums.sum_later,
+    periods.later,
+)  # steps that come again once asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,11 @@ class Step:
 
 
 def steps_over(
-    channels: Sequence[Channel], link: str | None, post: Letters, processor: Processor | None
+    channels: Sequence[Channel],
+    link: str | None,
+    post: Letters,
+    processor: Processor | None,
+    digests: Path | None = None,
 ) -> dict[str, Step]:
     """Every kind of job and its step, those that people wait for first."""
     notices = Notices(channels, link)
@@ -78,11 +93,17 @@ def steps_over(
         HANDLE: Step(looking.handle, at_once=1, turns=20, outside=True),
         COLLECT: Step(Collecting(processor).collect, at_once=1, turns=20, outside=True),
         POLL: Step(looking.poll, at_once=1, outside=True),
+        refunds.SEND: Step(Refunding(processor).send, at_once=1, turns=20, outside=True),
+        LOOK_AT_ARREARS: Step(look_due, at_once=20, turns=5),
+        nightly.STEP: Step(nightly.Reconciling(processor).nightly, at_once=1, outside=True),
+        bank_lines.RECORD: Step(bank_lines.record_payment, at_once=1, turns=50),
         DETACH: Step(cards.detach, at_once=1, turns=20, outside=True),
         FORGET: Step(cards.forget, at_once=1, turns=20, outside=True),
         letters.ACCOUNT_LETTER: Step(post.account_letter, at_once=1, turns=20, outside=True),
         sweeping.STEP: Step(sweeping.sweep, at_once=1),
         sums.STEP: Step(sums.sum_days, at_once=1, turns=50),
+        periods.CLOSE: Step(periods.close_months, at_once=1),
+        periods.SEAL: Step(periods.Sealing(digests).seal_days, at_once=1, turns=50),
     }
 
 
@@ -95,7 +116,9 @@ class Worker:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._app = app
         post = Letters(mailer_of(app), settings.sender, app.secret, settings.home)
-        self._steps = steps_over(channels_of(app) if channels is None else channels, link, post, app.processor)
+        self._steps = steps_over(
+            channels_of(app) if channels is None else channels, link, post, app.processor, settings.digests
+        )
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self.run, name="worker", daemon=True)
 

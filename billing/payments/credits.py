@@ -166,6 +166,25 @@ def refuse(connection: Connection, owner_id: str, id_: str, by: Person, reason: 
     return _decided(connection, owner_id, id_, REFUSED, by.author, _reason(reason), now)
 
 
+def take_back(connection: Connection, owner_id: str, id_: str, by: Person, reason: str, now: int) -> Given:
+    """What was given was a mistake, or a debt written off is paid after all: it stands again, by a new transfer.
+
+    Raises `NotAllowed` for anybody but finance, `AlreadyDecided` for what is not posted, `Unknown`.
+    """
+    lock_owner(connection, owner_id)
+    given = _known(connection, owner_id, id_)
+    people.check_finance(by)
+    if given.state != POSTED:
+        raise AlreadyDecided(f"{given.kind.replace('_', '-')} {id_} is {given.state}")
+    return _reversed(connection, given, by.author, _reason(reason), now)
+
+
+def _reversed(connection: Connection, given: Given, author: str, reason: str, now: int) -> Given:
+    done = _decided(connection, given.owner_id, given.id, REVERSED, author, reason, now)
+    converge(connection, done.subject, books_of(done), f"taken back: {reason}", now)
+    return done
+
+
 def reverse_write_off(connection: Connection, owner_id: str, about: str, reason: str, now: int) -> bool:
     """The debt that was written off is paid after all: it stands again, for the payment to settle. Caller holds the
     owner's lock. False if nothing of it was written off.
@@ -178,8 +197,7 @@ def reverse_write_off(connection: Connection, owner_id: str, about: str, reason:
     )
     found = connection.execute(wanted).scalars().all()
     for id_ in found:
-        given = _decided(connection, owner_id, id_, REVERSED, people.ENGINE.author, reason, now)
-        converge(connection, given.subject, books_of(given), reason, now)
+        _reversed(connection, _known(connection, owner_id, id_), people.ENGINE.author, reason, now)
     return bool(found)
 
 

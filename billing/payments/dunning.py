@@ -9,23 +9,23 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from billing.invoices.issuing import COLLECT
 from billing.invoices.policy import Dunning, policy_of
 from billing.invoices.sides import Side
 from billing.invoices.standing import INVOICE, standing
-from billing.jobs import Job, Lease, schedule
-from billing.ledger import owner_balances
+from billing.jobs import Lease
 from billing.notices.steps import money
 from billing.payments import blocks, course, people, rows
 from billing.payments.cases import Case, case_of, change_case, named, open_cases
+from billing.payments.collecting import collect_again
 from billing.payments.course import Stage, What
 from billing.payments.credits import Code, Wanted, reverse_write_off
 from billing.payments.credits import ask as ask_for_credit
 from billing.payments.locks import lock_owner
+from billing.payments.methods import NO_METHOD, default_method
 from billing.payments.rows import Payment
-from billing.payments.seen import LOOK_AT_ARREARS
+from billing.payments.seen import look_at_arrears
 from billing.store.arrears import arrears
-from billing.store.payments import disputes, payment_methods
+from billing.store.payments import disputes
 from sessions.registry import seller
 
 IN_FLIGHT_S = 3600  # so long an outcome that is not known yet is waited for before anybody looks again
@@ -33,22 +33,19 @@ IN_FLIGHT = (rows.SENT, rows.PROCESSING)
 BY_DISPUTE = "a dispute is open"
 
 
-class Looking:
-    """The step."""
+def look_due(lease: Lease) -> None:
+    """The step: do what is due, and come again when the next thing is."""
+    owners = sorted({job.body["owner_id"] for job in lease.jobs})
 
-    def look(self, lease: Lease) -> None:
-        """Do what is due, and come again when the next thing is."""
-        owners = sorted({job.body["owner_id"] for job in lease.jobs})
+    def lock(connection: Connection) -> None:
+        for owner_id in owners:
+            lock_owner(connection, owner_id)
 
-        def lock(connection: Connection) -> None:
-            for owner_id in owners:
-                lock_owner(connection, owner_id)
-
-        with lease.transaction(lock) as turn:
-            for job in turn.jobs:
-                again_at = look(turn.connection, job.body["owner_id"], job.body["payment_id"], turn.now)
-                if again_at is not None:
-                    turn.postpone(job, again_at)
+    with lease.transaction(lock) as turn:
+        for job in turn.jobs:
+            again_at = look(turn.connection, job.body["owner_id"], job.body["payment_id"], turn.now)
+            if again_at is not None:
+                turn.postpone(job, again_at)
 
 
 def look(connection: Connection, owner_id: str, payment_id: str, now: int) -> int | None:
@@ -60,6 +57,8 @@ def look(connection: Connection, owner_id: str, payment_id: str, now: int) -> in
         return None
     _freeze_or_thaw(connection, owner_id, payment.seller_id, now)
     case = case_of(connection, owner_id, payment_id)
+    if payment.state == rows.SUCCEEDED:
+        reverse_write_off(connection, owner_id, f"payment {payment_id}", "paid after all", now)
     if payment.state in (rows.SUCCEEDED, rows.CANCELLED):
         if case is not None and case.ended_at is None:
             end(connection, case, "paid" if payment.state == rows.SUCCEEDED else "no longer asked for", now)
@@ -70,6 +69,7 @@ def look(connection: Connection, owner_id: str, payment_id: str, now: int) -> in
         case = _open(connection, payment, now)
     if open_minor(connection, payment) == 0:
         end(connection, case, "nothing is owed any more", now)
+        collect_again(connection, payment, now)  # which cancels it
         return None
     if case.frozen_at is not None:
         return None
@@ -98,7 +98,7 @@ def _do(connection: Connection, case: Case, payment: Payment, dunning: Dunning, 
     after = change_case(connection, case, now, stage=stage.value, step=step, next_at=next_at, told=told)
     match what:
         case What.TRY:
-            _collect(connection, payment, now)
+            collect_again(connection, payment, now)
         case What.REMIND:
             _tell(connection, payment, "reminder", f"{payment.id}/day{step}", None, now)
         case What.WARN:
@@ -126,6 +126,8 @@ def _last_step(connection: Connection, case: Case, payment: Payment, now: int) -
                 about=f"payment {case.payment_id}",
             )
             ask_for_credit(connection, wanted, people.ENGINE, now, key=f"dunning {case.payment_id} {case.opened_at}")
+            end(connection, case, "written off", now)
+            collect_again(connection, payment, now)  # which cancels it: nothing is open any more
 
 
 def new_method(connection: Connection, owner_id: str, seller_id: str, now: int) -> int:
@@ -138,30 +140,27 @@ def new_method(connection: Connection, owner_id: str, seller_id: str, now: int) 
         payment = rows.payment_of(connection, owner_id, case.payment_id)
         handed_over = case.stage == Stage.HANDED_OVER
         if case.frozen_at is None and not handed_over and payment is not None and payment.state in rows.MAY_BE_TRIED:
-            _collect(connection, payment, now)
+            collect_again(connection, payment, now)
             tried += 1
     return tried
-
-
-def look_soon(connection: Connection, owner_id: str, payment_id: str, now: int) -> None:
-    """Something happened that may end or change a case: somebody looks."""
-    body = {"owner_id": owner_id, "payment_id": payment_id}
-    schedule(connection, [Job(f"{LOOK_AT_ARREARS}:{owner_id}:{payment_id}", LOOK_AT_ARREARS, now, body)], now)
 
 
 def look_at_all_of(connection: Connection, owner_id: str, seller_id: str, now: int) -> None:
     """What the owner owes the seller has fallen by other means than a card: their open cases are looked at."""
     for case in open_cases(connection, owner_id, seller_id):
-        look_soon(connection, owner_id, case.payment_id, now)
+        _look_soon(connection, case, now)
+
+
+def _look_soon(connection: Connection, case: Case, now: int) -> None:
+    payment = rows.payment_of(connection, case.owner_id, case.payment_id)
+    if payment is not None:
+        look_at_arrears(connection, payment, now)
 
 
 def end(connection: Connection, case: Case, because: str, now: int) -> None:
-    """It is over: the block is lifted, what was written off is taken back if it was paid after all."""
+    """It is over: the block is lifted."""
     ended = {"stage": Stage.ENDED.value, "next_at": None, "ended_at": now, "ended_because": because}
     change_case(connection, case, now, **ended)
-    if because == "paid":
-        about = f"payment {case.payment_id}"
-        reverse_write_off(connection, case.owner_id, about, "paid after all", now)
     lifted = blocks.lift(connection, case.owner_id, case.payment_id, by=people.ENGINE.author, because=because, now=now)
     if lifted is not None and not blocks.standing(connection, case.owner_id, case.seller_id):
         payment = rows.payment_of(connection, case.owner_id, case.payment_id)
@@ -195,7 +194,7 @@ def thaw(connection: Connection, case: Case, now: int) -> Case:
     stood_s = now - (case.frozen_at or now)
     next_at = None if case.next_at is None else case.next_at + stood_s
     thawed = {"frozen_at": None, "frozen_because": None, "next_at": next_at}
-    look_soon(connection, case.owner_id, case.payment_id, now)
+    _look_soon(connection, case, now)
     return change_case(connection, case, now, **thawed)
 
 
@@ -211,7 +210,7 @@ def _open(connection: Connection, payment: Payment, now: int) -> Case:
         "amount_minor": payment.amount_minor,
         "stage": stage.value,
         "step": step,
-        "told": 0,
+        "told": -1,
         "opened_at": now,
         "next_at": next_at,
         "frozen_at": None,
@@ -230,28 +229,19 @@ def _open(connection: Connection, payment: Payment, now: int) -> Case:
 
 
 def open_minor(connection: Connection, payment: Payment) -> int:
-    """What is still to be asked for the payment's invoice, and no more than the owner owes on the whole."""
-    balance = owner_balances(connection, payment.owner_id).get((payment.seller_id, payment.currency), 0)
+    """What is still to be asked for the payment's invoice; minor units."""
     its = standing(connection, Side(payment.owner_id, payment.seller_id, payment.currency))
-    asked = [its.asked_minor(one) for one in its.documents if one.kind == INVOICE and one.id == payment.invoice_id]
-    return max(0, min([balance, payment.amount_minor, *asked]))
-
-
-def _collect(connection: Connection, payment: Payment, now: int) -> None:
-    """Let the payment be tried again, by the step that tried it first."""
-    body = {"owner_id": payment.owner_id, "invoice_id": payment.invoice_id}
-    schedule(connection, [Job(f"{COLLECT}:{payment.owner_id}:{payment.invoice_id}", COLLECT, now, body)], now)
+    asked = [its.asked_minor(one) for one in its.documents if one.id == payment.invoice_id and one.kind == INVOICE]
+    return min([payment.amount_minor, *asked])
 
 
 def _retryable(connection: Connection, payment: Payment) -> bool:
     """Whether trying again could help: the bank did not refuse for good, or there is another card."""
-    theirs = (payment_methods.c.owner_id == payment.owner_id, payment_methods.c.seller_id == payment.seller_id)
-    usable = payment_methods.c.ended_at.is_(None)
-    newest = select(payment_methods.c.id).where(*theirs, usable, payment_methods.c.default_since.is_not(None))
-    default = connection.execute(newest.order_by(payment_methods.c.default_since.desc())).scalars().first()
+    default = default_method(connection, payment.owner_id, payment.seller_id)
     if default is None:
         return False
-    return default != payment.method_id or (payment.state == rows.FAILED and not course.hard(payment.failure_code))
+    refused = payment.state != rows.FAILED or course.hard(payment.failure_code)
+    return default.id != payment.method_id or not refused
 
 
 # -- who is told --------------------------------------------------------------------------------------------
@@ -259,7 +249,9 @@ def _retryable(connection: Connection, payment: Payment) -> bool:
 
 def _tell_of_failure(connection: Connection, case: Case, payment: Payment, dunning: Dunning, now: int) -> Case:
     """Once for each try that failed."""
-    if payment.state == rows.NEEDS_OWNER:
+    if payment.failure_code == NO_METHOD:
+        _tell(connection, payment, "no_card", f"{payment.id}/{case.opened_at}", None, now)
+    elif payment.state == rows.NEEDS_OWNER:
         _tell(connection, payment, "confirm", f"{payment.id}/{payment.attempts}", None, now)
     elif payment.state == rows.FAILED:
         trying = case.stage == Stage.TRYING and case.step < len(dunning.retry_days)

@@ -201,7 +201,7 @@ def room_now(connection: Connection) -> Room:
 
 
 def step(connection: Connection, what: str, amount: int) -> None:
-    """Somebody asks; or the first that is on its way is taken back, or arrives; or a bank takes some of what is left."""
+    """Somebody asks; the first that is on its way is taken back, or arrives; a bank takes some of what is left."""
     before = room_now(connection)
     going = connection.execute(select(rows.c.id).where(rows.c.state.in_(ON_ITS_WAY))).scalars().first()
     if what == "ask":

@@ -21,7 +21,16 @@ from billing.texts import texts
 TELL_OF_MONEY = "tell_of_money"  # the step
 
 Outcome = Literal[
-    "succeeded", "failed", "refunded", "confirm", "reminder", "warn_block", "warn_hand_over", "blocked", "unblocked"
+    "succeeded",
+    "failed",
+    "refunded",
+    "confirm",
+    "no_card",
+    "reminder",
+    "warn_block",
+    "warn_hand_over",
+    "blocked",
+    "unblocked",
 ]
 
 
