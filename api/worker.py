@@ -27,7 +27,7 @@ from billing.invoices import sides as invoices
 from billing.jobs import Hopeless, Job, Lease
 from billing.notices import Channel, Notices
 from billing.notices.steps.money import TELL_OF_MONEY
-from billing.payments import refunds
+from billing.payments import refunds, returning
 from billing.payments.collecting import COLLECT, Collecting
 from billing.payments.dunning import look_due
 from billing.payments.looking import HANDLE, POLL, Looking, poll_later
@@ -50,6 +50,7 @@ OUTSIDE_AT_ONCE = 4  # steps that wait for somebody else's server have threads o
 RECURRING: tuple[Callable[[Connection, int], None], ...] = (
     sums.sum_later,
     periods.later,
+    returning.scan_later,
 )  # steps that come again once asked for
 
 
@@ -95,6 +96,8 @@ def steps_over(
         POLL: Step(looking.poll, at_once=1, outside=True),
         refunds.SEND: Step(Refunding(processor).send, at_once=1, turns=20, outside=True),
         LOOK_AT_ARREARS: Step(look_due, at_once=20, turns=5),
+        returning.SCAN: Step(returning.scan, at_once=1, turns=50),
+        returning.STEP: Step(returning.return_due, at_once=20, turns=5),
         nightly.STEP: Step(nightly.Reconciling(processor).nightly, at_once=1, outside=True),
         bank_lines.RECORD: Step(bank_lines.record_payment, at_once=1, turns=50),
         DETACH: Step(cards.detach, at_once=1, turns=20, outside=True),

@@ -13,12 +13,16 @@ from sqlalchemy import Connection, event, func, insert, select, update
 
 from api.wiring import Idlefee
 from billing.decisions import AmountTooSmall, ReasonMissing
+from billing.invoices.sides import Side
 from billing.jobs import LEASE_S, Hopeless
 from billing.payments import refunds
-from billing.payments.credits import AlreadyDecided
-from billing.payments.people import ENGINE, NotAllowed, Person
+from billing.payments.credits import AlreadyDecided, Wanted
+from billing.payments.credits import Code as CreditCode
+from billing.payments.credits import ask as credit
+from billing.payments.people import ENGINE, Deed, NotAllowed, Person
 from billing.payments.refunding import Refunding
 from billing.payments.refunds import Code, NotRefundable, Refund
+from billing.payments.returning import SCAN, STEP, return_credit, return_due, scan, scan_later
 from billing.payments.rooms import ON_ITS_WAY, Room, TooMuch, room_of
 from billing.store.payments import calls, payments
 from billing.store.payments import refunds as rows
@@ -310,3 +314,46 @@ def test_a_refund_whose_answer_was_lost_is_made_once(world: PaidWorld, fault: st
     send(world)
     assert (stands(world, refund), world.payment(payment)["refunded_minor"]) == ("succeeded", 5_00)
     assert len(world.processor.payment(world.payment(payment)["processor_ref"]).refunds) == 1
+
+
+# -- credit that nothing uses up ----------------------------------------------------------------------------
+
+
+def test_credit_goes_back_after_the_policys_days_to_the_newest_payments_first(world: PaidWorld) -> None:
+    older = world.pay(10_00)
+    world.pass_time(3600)
+    newer = world.pay(5_00)
+    side = Side("ann", "acme", "USD")
+
+    def work() -> None:
+        with world.app.writing() as connection:
+            scan_later(connection, world.now)
+        for lease in world.leases(SCAN):
+            scan(lease)
+        for lease in world.leases(STEP):
+            return_due(lease)
+        send(world)
+
+    world.pass_time(90 * 24 * 3600 - 3600 - 1)
+    work()
+    assert world.owed() == -15_00
+    world.pass_time(1)
+    with world.app.writing() as connection:
+        before = Wanted(
+            owner_id="ann",
+            seller_id="acme",
+            currency="USD",
+            deed=Deed.CREDIT,
+            amount_minor=3_00,
+            code=CreditCode.GOODWILL,
+            reason="a gift",
+        )
+        credit(connection, before, ENGINE, world.now)
+        connection.execute(update(payments).where(payments.c.id == older).values(disputed_minor=4_00))
+        assert [(one.payment_id, one.amount_minor) for one in return_credit(connection, side, world.now)] == [
+            (newer, 5_00),
+            (older, 6_00),
+        ]
+        assert return_credit(connection, side, world.now) == []
+    send(world)
+    assert world.owed() == -18_00 + 11_00
