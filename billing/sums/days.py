@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,7 @@ class Stretch(NamedTuple):
     ends_at: int
 
 
+@lru_cache(maxsize=4096)
 def stretch_of(day: str, zone: ZoneInfo) -> Stretch:
     """A day from its first second to the next day's; 23 to 25 hours."""
     begins = date.fromisoformat(day)

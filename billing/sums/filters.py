@@ -1,10 +1,11 @@
 """Which charges are asked for, as the finance pages and their files ask: by what they are, not by where they lie."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Text, and_, false, literal_column, or_
+from sqlalchemy import ColumnElement, Text, and_, false, func, literal_column, or_
 
 from billing.settle import Charge
 from billing.store.sums import charge_days
@@ -46,6 +47,19 @@ def state_of(charge: Charge) -> State:
 
 
 WITH_A_FEE: ColumnElement[bool] = charges.c.fee_minor > literal_column("0")
+_DECIDED = charges.c.held.is_(None)
+_NO_FEE = charges.c.fee_minor == literal_column("0")
+_REJECTED = func.coalesce(charges.c.decision, "") == "reject"
+
+# The same as conditions, which a planner can estimate.
+_OF_STATE: dict[State, Sequence[ColumnElement[bool]]] = {
+    State.IN_REVIEW: (charges.c.held.is_not(None),),
+    State.UNCLAIMED: (_DECIDED, WITH_A_FEE, charges.c.owner_id.is_(None)),
+    State.POSTED: (_DECIDED, WITH_A_FEE, charges.c.owner_id.is_not(None)),
+    State.REJECTED: (_DECIDED, _NO_FEE, _REJECTED),
+    State.WAIVED: (_DECIDED, _NO_FEE, ~_REJECTED, charges.c.waived_minor.is_not(None)),
+    State.FREE: (_DECIDED, _NO_FEE, ~_REJECTED, charges.c.waived_minor.is_(None)),
+}
 
 
 class Place(NamedTuple):
@@ -97,9 +111,7 @@ class Wanted:
         if self.owner_id is not None:
             found.append(columns.owner_id == self.owner_id)
         if self.state is not None:
-            found.append(STATE.in_([self.state.value]))
-            found += [WITH_A_FEE] if self.state in (State.UNCLAIMED, State.POSTED) else []
-            found += [columns.held.is_not(None)] if self.state is State.IN_REVIEW else []
+            found += _OF_STATE[self.state]
         if self.least_minor is not None:
             found.append(columns.fee_minor >= self.least_minor)
             found += [WITH_A_FEE] if self.least_minor > 0 else []

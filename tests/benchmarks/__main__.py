@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-NAMES = ("imports", "uploads", "owners", "rerate")
+NAMES = ("imports", "uploads", "owners", "rerate", "close", "pages")
 
 
 def main(wanted: list[str]) -> None:

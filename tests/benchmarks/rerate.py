@@ -63,9 +63,9 @@ INTO_SESSIONS = f"""
 """
 INTO_CHARGES = f"""
     INSERT INTO charges (site_id, session_id, owner_id, seller_id, tariff, tariff_version, rules_version, currency,
-        computed_minor, allowed_minor, fee_minor, tax_minor, settlements, settled_at, assessed_at, report)
+        computed_minor, allowed_minor, fee_minor, tax_minor, settlements, settled_at, assessed_at, changed_at, report)
     SELECT site_id, station_id || '/' || n, 'owner' || (n % 100000), 'seller', 'standard', 1, 1, 'USD', fee, fee, fee,
-        0, CASE WHEN fee > 0 THEN 1 ELSE 0 END, full_at, full_at, :report
+        0, CASE WHEN fee > 0 THEN 1 ELSE 0 END, full_at, full_at, full_at, :report
     FROM (SELECT *, CASE WHEN complete_s > 300 THEN (complete_s - 300) / 60 * 40 ELSE 0 END AS fee FROM ({DRAWN}) AS d)
         AS drawn
 """

@@ -70,7 +70,7 @@ def test_a_filter_that_cannot_be_read_says_so(visited: Visits) -> None:
         ("?from=2026-02-30", "is no day"),
         ("?least=1.234", "is no amount of USD"),
         ("?currency=XXQ", "This is no currency"),
-        ("?least=1&from=2020-01-01", "choose at most 92 days"),
+        ("?least=1&from=2020-01-01", "choose at most 31 days"),
         ("?before=x", "This is no cursor"),
         ("?state=odd", "The address has faults"),
     ):

@@ -12,11 +12,11 @@ from api.pages.amounts import amount_minor
 from api.problems import Problem
 from billing.assignments import ever_used
 from billing.money import is_currency
-from billing.sums.days import days_before, days_between
+from billing.sums.days import days_before
 from billing.sums.filters import State, Wanted
 from sessions.store.tables import sellers, sites
 
-AMOUNT_DAYS = 92  # an amount is looked for within so many days: sums of days know no single amounts
+AMOUNT_DAYS, AMOUNT_DAYS_OF_A_SITE = 31, 92  # within so many: sums of days know no single amounts
 
 STATES = {
     State.POSTED: "Posted",
@@ -86,14 +86,13 @@ class Filters:
 
     def within(self, today: str) -> "Filters":
         """The same with the days that an amount needs."""
-        if not self.has_amount:
+        if not self.has_amount or self.owner:
             return self
+        most = AMOUNT_DAYS_OF_A_SITE if self.site else AMOUNT_DAYS
         last = self.last_day or today
-        first = self.first_day or days_before(last, AMOUNT_DAYS - 1)
-        if len(days_between(first, last)) > AMOUNT_DAYS and not (self.site or self.owner):
-            detail = (
-                f"With an amount choose at most {AMOUNT_DAYS} days, or a site or an owner: every charge is looked at."
-            )
+        first = self.first_day or days_before(last, most - 1)
+        if first < days_before(last, most - 1):
+            detail = f"With an amount choose at most {most} days, or an owner: every charge with a fee is looked at."
             raise Problem(422, "too_long", "This is too much to look through at once", detail)
         return replace(self, first_day=first, last_day=last)
 
