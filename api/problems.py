@@ -17,10 +17,18 @@ from starlette.exceptions import HTTPException
 from api.access.leaving import StillPluggedIn
 from billing.assignments import AlreadyAssigned, BackDated, TariffUnknown
 from billing.decisions import AmountTooSmall, EmptyInterval, NothingToDecide, ReasonMissing
+from billing.exports.table import ParquetMissing
 from billing.invoices.policy import PolicyFaults
 from billing.notices.contacts import BadContact, TooManyContacts
 from billing.notices.preferences import BadPreferences
 from billing.owners import OwnerUnknown, TokenTaken
+from billing.payments.by_hand import BadRecord
+from billing.payments.paying import NothingToPay
+from billing.payments.processor import ProcessorError, Refused
+from billing.periods.closing import InTheWay
+from billing.periods.months import NotYet
+from billing.reconcile.bank.lines import NotOpen
+from billing.reconcile.bank.reading import UnreadableStatement
 from billing.tariffs import TariffFaults, UnknownPreset
 from sessions.database import is_outage
 from sessions.events import UnusableUpload
@@ -111,11 +119,17 @@ _MEANING: dict[type[Exception], tuple[int, str, str]] = {
     ),
     AmountTooSmall: (422, "amount_too_small", "An amount is above zero"),
     BackDated: (422, "back_dated", "A later assignment may not begin before now; the past changes by a re-rate"),
+    BadRecord: (422, "bad_record", "This cannot be a payment that was received"),
     BadContact: (422, "bad_contact", "Nobody can be told there"),
     BadName: (422, "bad_name", "This cannot be a name here"),
     EmptyInterval: (422, "empty_interval", "An interval ends after it begins"),
     KeyReused: (409, "key_reused", "The Idempotency-Key was used before with another content"),
     NameTaken: (409, "name_taken", "That name is taken"),
+    InTheWay: (409, "checks_in_the_way", "The month cannot be closed yet"),
+    NotYet: (409, "not_yet", "That month is not the one to close now"),
+    ParquetMissing: (501, "parquet_missing", "This server writes no Parquet"),
+    NotOpen: (409, "not_open", "The bank's line was decided already"),
+    NothingToPay: (409, "nothing_to_pay", "This payment does not wait for you"),
     NothingToDecide: (409, "nothing_to_decide", "Nothing of this session waits in review"),
     OwnerUnknown: (404, "not_found", "No such owner"),
     StillPluggedIn: (409, "still_plugged_in", "Who leaves unplugs first"),
@@ -125,8 +139,16 @@ _MEANING: dict[type[Exception], tuple[int, str, str]] = {
     UnknownPreset: (404, "not_found", "No such preset"),
     TooManyContacts: (409, "too_many_contacts", "These are as many contacts as one may have"),
     Unknown: (404, "not_found", "It does not exist, or this key may not see it"),
+    UnreadableStatement: (422, "unreadable_statement", "The bank's file cannot be read"),
     UnusableUpload: (400, "unusable_upload", "The upload cannot be read"),
 }
+
+
+def _of_the_processor(error: ProcessorError) -> Problem:
+    if isinstance(error, Refused):
+        return Problem(502, "processor_refused", "The card processor refuses this", f"{error} No money moved.")
+    detail = "Nothing was lost, and nothing is paid twice: try again in a minute."
+    return Problem(503, "processor_unavailable", "The card processor does not answer now", detail)
 
 
 def problem_of(error: Exception) -> Problem | None:
@@ -134,6 +156,8 @@ def problem_of(error: Exception) -> Problem | None:
     match error:
         case Problem():
             return error
+        case ProcessorError():
+            return _of_the_processor(error)
         case UnusableUpload(code=code, message=message):
             return Problem(413 if code == "too_many_events" else 400, code, "The upload cannot be read", message)
         case BadPreferences():

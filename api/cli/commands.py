@@ -11,8 +11,10 @@ from api.cli.frame import PROGRAM, app
 
 # Importing a module registers its commands.
 MODULES = (
-    *("running", "importing", "explaining", "finding", "deciding", "reviewing"),
-    *("checking", "rerating", "tariffs", "places", "policies", "owners", "tokens", "vehicles", "access", "stepping"),
+    *("running", "sandbox", "importing", "explaining", "finding", "deciding", "reviewing"),
+    *("reconciling", "banking"),
+    *("checking", "closing", "auditing", "exporting"),
+    *("rerating", "tariffs", "places", "policies", "owners", "tokens", "vehicles", "access", "stepping"),
 )
 
 

@@ -90,6 +90,9 @@ def _meanings() -> Mapping[type[BaseException], tuple[Words, Exit]]:
 
     from api.imports import SeveralSellers, TariffAlreadyAssigned, UnreadableFile
     from billing import assignments, decisions, owners, tariffs
+    from billing.periods import months
+    from billing.payments import by_hand
+    from billing.reconcile.bank.lines import NotOpen
     from sessions import sites, writer
     from sessions.migrations.grants import RoleUnusable
 
@@ -97,6 +100,7 @@ def _meanings() -> Mapping[type[BaseException], tuple[Words, Exit]]:
     plain: Words = str
     return {
         sites.Unknown: (listed, Exit.DIFFERENCES),
+        months.NotYet: (plain, Exit.DIFFERENCES),
         sites.NameTaken: (lambda error: f"{error} already", Exit.DIFFERENCES),
         sites.BadName: (plain, Exit.USAGE),
         owners.OwnerUnknown: (
@@ -126,6 +130,8 @@ def _meanings() -> Mapping[type[BaseException], tuple[Words, Exit]]:
             ),
             Exit.DIFFERENCES,
         ),
+        by_hand.BadRecord: (plain, Exit.USAGE),
+        NotOpen: (lambda error: f"{error}: see `{PROGRAM} bank list --state matched`", Exit.DIFFERENCES),
         SeveralSellers: (
             lambda error: f"a new site needs one of the sellers {error}: name it with --seller",
             Exit.USAGE,
@@ -147,7 +153,8 @@ def _meanings() -> Mapping[type[BaseException], tuple[Words, Exit]]:
 
 
 def _lister(kind: str) -> str:
-    return {"session": "find", "event": "explain"}.get(kind, f"{kind} list")
+    by_bank = dict.fromkeys(("bank line", "payment", "payout"), "bank list")
+    return ({"session": "find", "event": "explain"} | by_bank).get(kind, f"{kind} list")
 
 
 def _is_outage(error: BaseException) -> bool:

@@ -19,7 +19,7 @@ from billing.store.periods import periods
 from sessions.database import for_update, is_postgresql, reading, writing
 from sessions.store.tables import sellers
 
-SORTING_MEMORY = "128MB"  # for this transaction alone: PostgreSQL would sort a large month on disk
+SORTING_MEMORY = "48MB"  # for this transaction alone: PostgreSQL would sort a large month on disk
 
 Progress = Callable[[int, int], None]
 
@@ -125,6 +125,7 @@ def close(
 def _write(connection: Connection, of: Span, progress: Callable[[int], None]) -> None:
     if is_postgresql(connection):
         connection.execute(text(f"SET LOCAL work_mem = '{SORTING_MEMORY}'"))
+        connection.execute(text("SET LOCAL jit = off"))  # compiling these statements took longer than running them
     before = last_closed(connection, of.seller_id)
     given = {
         "seller": of.seller_id,

@@ -138,6 +138,14 @@ DOORS = {
     ("GET", "/v1/ledger/transfers"): door("finance"),
     ("GET", "/v1/ledger/entries.csv"): door("finance"),
     ("GET", "/v1/ledger/balances"): door("finance"),
+    ("GET", "/v1/ledger/export"): door("finance", query="?format=beancount"),
+    ("GET", "/v1/periods"): door("finance"),
+    ("POST", "/v1/periods"): door("finance", body={"seller": "acme", "month": "2027-01", "reason": "x"}),
+    ("GET", "/v1/periods/{seller_id}/next"): door("finance"),
+    ("GET", "/v1/periods/{seller_id}/{month}"): door("finance"),
+    ("GET", "/v1/periods/{seller_id}/{month}/statements"): door("finance"),
+    ("GET", "/v1/audit"): door("finance", "operator"),
+    ("GET", "/v1/digests"): door("finance", "operator"),
     ("POST", "/v1/rerates"): door("finance", body={"tariff": "waive_completed", "reason": "x"}),
 }
 
