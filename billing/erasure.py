@@ -8,6 +8,7 @@ from sqlalchemy import Connection, and_, delete, exists, func, or_, select, upda
 
 from billing.notices.handing import stop_telling
 from billing.owners import owner
+from billing.payments.methods import forget_owner
 from billing.store.tables import contacts, deliveries, mutes, notices, owners, preferences, token_holders, vehicles
 from sessions.store.tables import tokens
 
@@ -27,6 +28,7 @@ def erase_person(connection: Connection, owner_id: str, now: int) -> None:
     theirs = select(token_holders.c.token_id).where(token_holders.c.owner_id == owner_id)
     others = exists().where(token_holders.c.token_id == tokens.c.id, token_holders.c.owner_id != owner_id)
     connection.execute(update(tokens).where(tokens.c.id.in_(theirs), ~others).values(uid=None))
+    forget_owner(connection, owner_id, now)
     for table in (contacts, mutes, preferences):
         connection.execute(delete(table).where(table.c.owner_id == owner_id))
     connection.execute(

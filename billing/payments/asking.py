@@ -50,7 +50,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bill:
+class Bill:
     """An invoice, what is to be collected for it now, and with what."""
 
     invoice: Document
@@ -65,7 +65,7 @@ def next_ask(connection: Connection, owner_id: str, invoice_id: str, now: int, *
     `looked`: the effect of the call without an answer was looked for in this turn, and is not there.
     """
     lock_owner(connection, owner_id)
-    bill = _bill(connection, owner_id, invoice_id)
+    bill = bill_of(connection, owner_id, invoice_id)
     payment = None if bill is None else _payment(connection, bill, now)
     if bill is None or payment is None or payment.frozen_because is not None:
         return None
@@ -102,14 +102,14 @@ def subject_of(payment: Payment) -> str:
     return f"{payment.owner_id}/{payment.id}"
 
 
-def _bill(connection: Connection, owner_id: str, invoice_id: str) -> _Bill | None:
+def bill_of(connection: Connection, owner_id: str, invoice_id: str) -> Bill | None:
     theirs = (invoices.c.owner_id == owner_id, invoices.c.id == invoice_id)
     row = connection.execute(select(*DOCUMENT).where(*theirs)).mappings().first()
     if row is None:
         return None
     invoice = document_of(row)
     stands = standing(connection, Side(owner_id, invoice.seller_id, invoice.currency))
-    return _Bill(
+    return Bill(
         invoice,
         chargeable(stands.asked_minor(invoice), invoice.currency).now_minor,
         default_method(connection, owner_id, invoice.seller_id),
@@ -117,7 +117,7 @@ def _bill(connection: Connection, owner_id: str, invoice_id: str) -> _Bill | Non
     )
 
 
-def _payment(connection: Connection, bill: _Bill, now: int) -> Payment | None:
+def _payment(connection: Connection, bill: Bill, now: int) -> Payment | None:
     """The invoice's payment, planned if there is none; none if there is nothing to ask for."""
     of_invoice = rows.payments_for(connection, bill.invoice.owner_id, bill.invoice.id)
     cards = [one for one in of_invoice if one.means == rows.CARD]
@@ -127,7 +127,7 @@ def _payment(connection: Connection, bill: _Bill, now: int) -> Payment | None:
     return _plan(connection, bill, len(cards) + 1, now) if bill.asked_minor else None
 
 
-def _plan(connection: Connection, bill: _Bill, n: int, now: int) -> Payment:
+def _plan(connection: Connection, bill: Bill, n: int, now: int) -> Payment:
     """Write down that this is going to be asked for: the invoice's `n`th payment."""
     invoice = bill.invoice
     named = "\0".join((invoice.owner_id, invoice.id, str(n)))
@@ -149,7 +149,7 @@ def _plan(connection: Connection, bill: _Bill, n: int, now: int) -> Payment:
     return _again(connection, invoice.owner_id, payment_id)
 
 
-def _try(connection: Connection, what: What, payment: Payment, bill: _Bill, method: Method, now: int) -> Ask:
+def _try(connection: Connection, what: What, payment: Payment, bill: Bill, method: Method, now: int) -> Ask:
     """Ask the bank: with the card that is the default now, for what is open now."""
     asked = {"amount": bill.asked_minor, "method": method.id, "customer": bill.customer_ref}
     call = calls.plan(
@@ -164,7 +164,7 @@ def _ask(
     connection: Connection,
     what: What,
     payment: Payment,
-    bill: _Bill,
+    bill: Bill,
     *,
     call: Call | None = None,
     amount_minor: int = 0,

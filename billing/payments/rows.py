@@ -89,3 +89,10 @@ def take_look(connection: Connection, payment: Payment) -> int:
     theirs = (payments.c.owner_id == payment.owner_id, payments.c.id == payment.id)
     connection.execute(update(payments).where(*theirs).values(looks=payments.c.looks + 1))
     return int(connection.execute(select(payments.c.looks).where(*theirs)).scalar_one())
+
+
+def payments_of(connection: Connection, owner_id: str, most: int = 100) -> list[Payment]:
+    """What was asked of an owner, the newest first."""
+    theirs = select(*_COLUMNS).where(payments.c.owner_id == owner_id)
+    newest = theirs.order_by(payments.c.created_at.desc(), payments.c.id).limit(most)
+    return [Payment(**row) for row in connection.execute(newest).mappings()]
