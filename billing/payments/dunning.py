@@ -7,7 +7,7 @@ something happened, each look says when the next is due. An open dispute with th
 
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, update
 
 from billing.invoices.policy import Dunning, policy_of
 from billing.invoices.sides import Side
@@ -20,12 +20,12 @@ from billing.payments.collecting import collect_again
 from billing.payments.course import Stage, What
 from billing.payments.credits import Code, Wanted, reverse_write_off
 from billing.payments.credits import ask as ask_for_credit
+from billing.payments.disputes import open_disputes
 from billing.payments.locks import lock_owner
 from billing.payments.methods import NO_METHOD, default_method
 from billing.payments.rows import Payment
 from billing.payments.seen import look_at_arrears
 from billing.store.arrears import arrears
-from billing.store.payments import disputes
 from sessions.registry import seller
 
 IN_FLIGHT_S = 3600  # so long an outcome that is not known yet is waited for before anybody looks again
@@ -173,10 +173,7 @@ def end(connection: Connection, case: Case, because: str, now: int) -> None:
 
 def _freeze_or_thaw(connection: Connection, owner_id: str, seller_id: str, now: int) -> None:
     """While any dispute with the seller is open nothing follows; afterwards it goes on where it was."""
-    open_disputes = select(func.count()).where(
-        disputes.c.owner_id == owner_id, disputes.c.seller_id == seller_id, disputes.c.state == "open"
-    )
-    disputed = connection.execute(open_disputes).scalar_one() > 0
+    disputed = open_disputes(connection, owner_id, seller_id) > 0
     for case in open_cases(connection, owner_id, seller_id):
         if disputed and case.frozen_at is None:
             freeze(connection, case, BY_DISPUTE, now)

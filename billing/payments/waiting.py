@@ -1,0 +1,51 @@
+"""What waits for finance: refunds and credits that were asked for, oldest first. Reads only; pages and doors list them."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Table, select, tuple_
+
+from billing.payments.credits import Given
+from billing.payments.refunds import Refund
+from billing.store.payments import credits_given, refunds
+
+Place = tuple[int, str, str]
+"""(asked, owner, id): where a row stands in these lists."""
+
+
+def refunds_after(
+    connection: Connection, after: Place | None, most: int, *, state: str = "asked", owner_id: str | None = None
+) -> list[Refund]:
+    """Up to `most` refunds of one state, behind `after`; of everybody or of one owner."""
+    return [Refund(**row) for row in _rows(connection, refunds, after, most, state, owner_id)]
+
+
+def credits_after(
+    connection: Connection, after: Place | None, most: int, *, state: str = "asked", owner_id: str | None = None
+) -> list[Given]:
+    """The same of credits and write-offs."""
+    return [Given(**row) for row in _rows(connection, credits_given, after, most, state, owner_id)]
+
+
+def refunds_of(connection: Connection, owner_id: str) -> list[Refund]:
+    """Every refund of an owner, newest first."""
+    statement = select(refunds).where(refunds.c.owner_id == owner_id).order_by(refunds.c.asked_at.desc(), refunds.c.id)
+    return [Refund(**row) for row in connection.execute(statement).mappings()]
+
+
+def credits_of(connection: Connection, owner_id: str) -> list[Given]:
+    """Every credit and write-off of an owner, newest first."""
+    newest = (credits_given.c.asked_at.desc(), credits_given.c.id)
+    statement = select(credits_given).where(credits_given.c.owner_id == owner_id).order_by(*newest)
+    return [Given(**row) for row in connection.execute(statement).mappings()]
+
+
+def _rows(
+    connection: Connection, table: Table, after: Place | None, most: int, state: str, owner_id: str | None
+) -> Any:
+    columns = (table.c.asked_at, table.c.owner_id, table.c.id)
+    statement = select(table).where(table.c.state == state)
+    if owner_id is not None:
+        statement = statement.where(table.c.owner_id == owner_id)
+    if after is not None:
+        statement = statement.where(tuple_(*columns) > tuple_(*after))
+    return connection.execute(statement.order_by(*columns).limit(most)).mappings()
