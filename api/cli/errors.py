@@ -90,8 +90,8 @@ def _meanings() -> Mapping[type[BaseException], tuple[Words, Exit]]:
 
     from api.imports import SeveralSellers, TariffAlreadyAssigned, UnreadableFile
     from billing import assignments, decisions, owners, tariffs
-    from billing.periods import months
     from billing.payments import by_hand
+    from billing.periods import months
     from billing.reconcile.bank.lines import NotOpen
     from sessions import sites, writer
     from sessions.migrations.grants import RoleUnusable

@@ -11,10 +11,12 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from billing.decisions import ReasonMissing
 from billing.ledger import Account, Line, Subject, converge
 from billing.money import is_currency
 from billing.owners import owner
 from billing.payments.locks import lock_owner
+from billing.periods import trail
 from billing.store.invoices import invoices
 from billing.store.payments import payments
 from sessions.sites import Unknown
@@ -86,14 +88,16 @@ def record(connection: Connection, received: Received, *, author: str, now: int)
         "state": "succeeded",
         "failure_text": None,
         "reference": received.reference,
-        "author": author,
         "changed_at": now,
         "succeeded_at": received.received_at,
     }
     if before is None:
-        connection.execute(insert(payments).values(**values, created_at=now))
+        connection.execute(insert(payments).values(**values, author=author, created_at=now))
     else:
         connection.execute(update(payments).where(_named(received.owner_id, received.id)).values(**values))
+        trail.record(
+            connection, author=author, what="payment_recorded_again", subject=f"payment {received.id}", now=now
+        )
     _post(connection, received.owner_id, received.id, f"received: {received.reference}", now)
     return True
 
@@ -101,9 +105,11 @@ def record(connection: Connection, received: Received, *, author: str, now: int)
 def reverse(connection: Connection, owner_id: str, payment_id: str, *, reason: str, author: str, now: int) -> bool:
     """Take a mistaken record back by a new transfer; False if that was done already.
 
-    Raises `Unknown` for a payment that is not there, `BadRecord` for one that was not written down by hand, or that was
-    refunded meanwhile.
+    Raises `ReasonMissing`; `Unknown` for a payment that is not there; `BadRecord` for one that was not written down by
+    hand, or that was refunded meanwhile.
     """
+    if not reason.strip():
+        raise ReasonMissing("a decision states its reason")
     lock_owner(connection, owner_id)
     before = payment_row(connection, owner_id, payment_id)
     if before is None:
@@ -114,6 +120,9 @@ def reverse(connection: Connection, owner_id: str, payment_id: str, *, reason: s
         return False
     if before["refunded_minor"] or before["refunding_minor"]:
         raise BadRecord("part of it was paid back: it cannot have been a mistake as a whole")
+    trail.record(
+        connection, author=author, what="payment_reversed", subject=f"payment {payment_id}", now=now, reason=reason
+    )
     said = {"state": "cancelled", "failure_text": f"{reason} ({author})", "changed_at": now}
     connection.execute(update(payments).where(_named(owner_id, payment_id)).values(**said))
     _post(connection, owner_id, payment_id, f"reversed: {reason}", now)

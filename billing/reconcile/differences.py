@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, insert, select, tuple_, update
 
+from billing.periods import trail
 from billing.reconcile.cases import CASES, Case, Code
 from billing.reconcile.words import Finding
 from billing.store.reconciliation import differences, reconciliations
@@ -117,7 +118,7 @@ def write_run(connection: Connection, run: Run) -> Run:
 def last_run(connection: Connection, seller_id: str) -> Run | None:
     statement = select(reconciliations).where(reconciliations.c.seller_id == seller_id)
     row = connection.execute(statement.order_by(reconciliations.c.n.desc()).limit(1)).mappings().first()
-    return None if row is None else Run(**{**row, "seen": json.loads(row["seen"])})
+    return None if row is None else _run(row)
 
 
 def covered(connection: Connection, seller_id: str) -> tuple[int, int] | None:
@@ -135,19 +136,25 @@ def covered(connection: Connection, seller_id: str) -> tuple[int, int] | None:
 # -- what people do with them -------------------------------------------------------------------------------
 
 
-def assign(connection: Connection, seller_id: str, id_: str, whom: str, *, author: str) -> Difference:
-    """Let somebody look into it: a role, or a person's id. Raises `Unknown`."""
-    return _change(connection, seller_id, id_, assigned_to=whom, changed_by=author)
-
-
-def annotate(connection: Connection, seller_id: str, id_: str, note: str, *, author: str) -> Difference:
-    """Write down what is known of it. Raises `Unknown`."""
-    return _change(connection, seller_id, id_, note=note, changed_by=author)
-
-
-def _change(connection: Connection, seller_id: str, id_: str, **values: Any) -> Difference:
+def see_to(
+    connection: Connection,
+    seller_id: str,
+    id_: str,
+    *,
+    author: str,
+    now: int,
+    assigned_to: str | None = None,
+    note: str | None = None,
+) -> Difference:
+    """Let somebody look into it (a role, or a person's id), and write down what is known of it. Raises `Unknown`."""
+    difference_of(connection, seller_id, id_)
+    values = {name: value for name, value in (("assigned_to", assigned_to), ("note", note)) if value is not None}
     theirs = (differences.c.seller_id == seller_id, differences.c.id == id_)
-    connection.execute(update(differences).where(*theirs).values(**values))
+    connection.execute(update(differences).where(*theirs).values(**values, changed_by=author))
+    subject, details = f"difference {id_}", {"assigned_to": assigned_to}
+    trail.record(
+        connection, author=author, what="difference_seen_to", subject=subject, now=now, reason=note, details=details
+    )
     return difference_of(connection, seller_id, id_)
 
 
@@ -186,6 +193,18 @@ def differences_after(
     if after is not None:
         statement = statement.where(tuple_(*place) > tuple(after))
     return [_from_row(row) for row in connection.execute(statement).mappings()]
+
+
+def runs_of(connection: Connection, seller_id: str | None = None, most: int = 50) -> list[Run]:
+    """The latest comparisons, newest first."""
+    statement = select(reconciliations).order_by(reconciliations.c.ran_at.desc(), reconciliations.c.n.desc())
+    if seller_id is not None:
+        statement = statement.where(reconciliations.c.seller_id == seller_id)
+    return [_run(row) for row in connection.execute(statement.limit(most)).mappings()]
+
+
+def _run(row: Mapping[Any, Any]) -> Run:
+    return Run(**{**row, "seen": json.loads(row["seen"])})
 
 
 def open_by_case(connection: Connection) -> dict[Code, tuple[int, int]]:

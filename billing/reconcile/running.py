@@ -173,10 +173,3 @@ def _loose(engine: Engine, clock: Clock, seller_id: str, since: int) -> list[Fin
         loose = mirror.post_unexplained(connection, seller_id, since, clock.now())
     # A line of a payment is told by its payment: as unknown, a duplicate, or missing here.
     return compare(Ours(), Theirs(lines=[line for line in loose if line.payment_ref is None]), AtBank(), clock.now())
-
-
-def window(connection: Connection, seller_id: str, now: int, days: int) -> tuple[int, int]:
-    """What a nightly run looks at: from some days before the last one ended, as lists may still have changed since."""
-    before = differences.last_run(connection, seller_id)
-    overlap_s = days * 24 * 3600
-    return (0 if before is None else max(0, before.until - overlap_s)), now

@@ -24,8 +24,8 @@ class Code(StrEnum):
     TRANSFER_MISNAMED = "transfer_misnamed"  # a transfer's id or what it corrects is not what its number says
     CHAIN_BROKEN = "chain_broken"  # a session's transfers are not numbered 1, 2, … as often as it was settled
     ENTRY_ALONE = "entry_alone"  # an entry of a transfer that does not exist
+    ACCOUNT_DIFFERS = "account_differs"  # what is posted for a payment, credit, payout or bank line is not its row
     SEAL_BROKEN = "seal_broken"  # a day's deeds or postings are not what was sealed
-    PAYMENT_DIFFERS = "payment_differs"  # what is posted for a payment is not what its row says
     BALANCE_DIFFERS = "balance_differs"  # an account does not stand where the charges put it
     SUM_DIFFERS = "sum_differs"  # the sums of days are not what they sum: finance's pages show something else
 

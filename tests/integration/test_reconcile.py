@@ -286,8 +286,8 @@ def test_a_difference_has_an_age_and_an_owner_ends_by_itself_and_begins_anew(at:
     (first,) = at.differences()
     assert (first.assigned_to, first.age_s(LATER + 60), first.party_id) == ("finance", 60, "ann")
     with at.app.writing() as connection:
-        differences.assign(connection, "acme", first.id, "finance:7", author="finance:1")
-        differences.annotate(connection, "acme", first.id, "asked their support", author="finance:7")
+        said = {"assigned_to": "finance:7", "note": "asked their support"}
+        differences.see_to(connection, "acme", first.id, author="finance:1", now=LATER, **said)
 
     at.reconcile()
     (kept,) = at.differences()

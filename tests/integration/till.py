@@ -22,6 +22,7 @@ from billing.reconcile.cases import Code
 from billing.reconcile.differences import Difference, Run, differences_after
 from billing.reconcile.running import reconcile
 from billing.store.payments import payments
+from billing.verify.money import wrong_subjects
 from sessions.clock import FixedClock
 from tests.integration.small_world import LATER, a_session, post, small_world, told
 
@@ -116,7 +117,9 @@ class Till:
         return sum(int(one["amount"]) for one in (*held.available, *held.pending))
 
     def agrees(self) -> bool:
-        """Whether the books hold at the processor what it holds."""
+        """Whether the books hold at the processor what it holds, and everywhere what the rows say."""
+        with self.app.reading() as connection:
+            assert list(wrong_subjects(connection)) == []
         return self.standing().get("processor", 0) == self.balance_there_minor()
 
     def told(self, statement: str) -> list[tuple[object, ...]]:

@@ -19,6 +19,7 @@ from billing.ledger import Account, Line, Subject, converge
 from billing.payments import by_hand
 from billing.payments.by_hand import BANK, HAND, Received
 from billing.payments.provisions import lock_seller
+from billing.periods import trail
 from billing.reconcile.bank.candidates import awaited_payouts, open_bills, recorded_by_hand
 from billing.reconcile.bank.matching import Judged, Proposal, judge
 from billing.reconcile.bank.reading import BankLine
@@ -283,6 +284,10 @@ def _reason(reason: str) -> None:
 def _change(
     connection: Connection, seller_id: str, line_id: str, author: str, reason: str, now: int, **values: Any
 ) -> None:
+    if author != ENGINE:
+        what, subject = f"bank_line_{values['state']}", f"bank line {line_id}"
+        matched = {name: values[name] for name in ("matched_kind", "matched_id") if values.get(name)}
+        trail.record(connection, author=author, what=what, subject=subject, now=now, reason=reason, details=matched)
     said = {"decided_by": author, "decided_at": now, "reason": reason, "proposal": None}
     connection.execute(update(bank_lines).where(*_named(seller_id, line_id)).values(**said, **values))
 

@@ -8,12 +8,12 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from billing.money import is_currency, minor_digits
 
@@ -48,6 +48,15 @@ class BankFormat(BaseModel):
         if (self.came_in is None) != (self.went_out is None) or (self.amount is None) == (self.came_in is None):
             raise ValueError("name either `amount`, or `came_in` and `went_out`")
         return self
+
+
+def format_of(said: Mapping[str, Any]) -> BankFormat:
+    """A format as somebody wrote it down. Raises `UnreadableStatement` with all that is wrong with it."""
+    try:
+        return BankFormat.model_validate(said)
+    except ValidationError as wrong:
+        faults = (f"{'.'.join(map(str, one['loc'])) or 'format'}: {one['msg']}" for one in wrong.errors())
+        raise UnreadableStatement("; ".join(faults)) from None
 
 
 class BankLine(NamedTuple):
