@@ -22,11 +22,13 @@ from api import logs
 from api.access.keys import KeyKind, Role, issue
 from api.cli.console import progress, say
 from api.fleet import town
+from api.fleet.cards import save_cards
 from api.fleet.history import LIVE_FOR_S, People, play
 from api.fleet.stations import Fleet, Station
 from api.fleet.story import Booking, Story
 from api.fleet.visits import visit
 from api.listening import address_of, listen
+from api.sandbox.serving import Sandbox, sandbox_running
 from api.server import serve
 from api.settings import Settings
 from api.wiring import running
@@ -75,16 +77,29 @@ def run(*, host: str = "127.0.0.1", port: int = 8000, speed: float = 1, database
             listen(host, port) as bound,
             tempfile.TemporaryDirectory(prefix="idlefee-demo-") as folder,
         ):
-            settings = _settings(Path(folder), address_of(bound), database_url)
-            _run(settings, bound, speed, Path(folder), kept=database_url is not None)
+            story = Story(SystemClock().now())
+            past = FixedClock(story.opens_at - 48 * HOUR_S)
+            with sandbox_running(past, delivering=True) as sandbox:
+                settings = _settings(Path(folder), address_of(bound), database_url, sandbox)
+                keys = _past(settings, story, past, sandbox)
+                _live(settings, bound, story, keys, sandbox, speed, Path(folder), kept=database_url is not None)
     except KeyboardInterrupt:
         pass  # that is how it ends
 
 
-def _run(settings: Settings, bound: socket.socket, speed: float, folder: Path, *, kept: bool) -> None:
-    story = Story(SystemClock().now())
-    keys = _past(settings, story)
+def _live(
+    settings: Settings,
+    bound: socket.socket,
+    story: Story,
+    keys: Keys,
+    sandbox: Sandbox,
+    speed: float,
+    folder: Path,
+    *,
+    kept: bool,
+) -> None:
     clock = ScaledClock(story.opens_at, speed)
+    sandbox.state.follow(clock)
     heartbeat_s = max(HEARTBEAT_S, round(HEARTBEAT_S * speed))
     address = address_of(bound)
     stations = {name: Station(name, key, address, heartbeat_s) for name, key in keys.stations.items()}
@@ -93,6 +108,7 @@ def _run(settings: Settings, bound: socket.socket, speed: float, folder: Path, *
     your_car.write_text(_your_car(story.opens_at), encoding="utf-8")
 
     def opened(*_: object) -> None:
+        sandbox.orders.listen(f"{address}/v1/webhooks/stripe")
         fleet.start()
         say("\n".join(_words(settings, address, story, keys, your_car, kept=kept)))
         sys.stdout.flush()
@@ -103,20 +119,22 @@ def _run(settings: Settings, bound: socket.socket, speed: float, folder: Path, *
         fleet.stop()
 
 
-def _settings(folder: Path, address: str, database_url: str | None) -> Settings:
+def _settings(folder: Path, address: str, database_url: str | None, sandbox: Sandbox) -> Settings:
     """The demo's own: what the environment says of another database is not meant for it."""
     return Settings(
         database_url=database_url or f"sqlite:///{folder / 'demo.db'}",
         migration_url=None,
         outbox=folder / "outbox",
         base_url=address,
+        stripe_key=sandbox.key,
+        stripe_url=sandbox.url,
+        stripe_webhook_secret=sandbox.webhook_secret,
     )
 
 
-def _past(settings: Settings, story: Story) -> Keys:
-    """Register the town, hand out keys and play everything up to the opening."""
-    begins_at = story.opens_at - 48 * HOUR_S
-    clock = FixedClock(begins_at)
+def _past(settings: Settings, story: Story, clock: FixedClock, sandbox: Sandbox) -> Keys:
+    """Register the town, hand out keys, save cards and play everything up to the opening."""
+    begins_at = clock.now()
     with running(settings, clock) as idlefee, progress("playing yesterday") as told:
         # Yesterday's letters left the house yesterday: of what is older only the inboxes tell.
         before, live = Worker(idlefee, channels=[]), Worker(idlefee)
@@ -125,6 +143,7 @@ def _past(settings: Settings, story: Story) -> Keys:
                 raise NotEmpty(settings.database_url)
             town.register(connection, idlefee.names, begins_at)
             keys = _hand_out(connection, begins_at)
+        save_cards(idlefee, sandbox)
 
         def tell() -> None:
             (live if clock.now() > story.opens_at - LIVE_FOR_S else before).run_due()
@@ -182,6 +201,7 @@ def _words(settings: Settings, address: str, story: Story, keys: Keys, your_car:
     yield f'    curl -H "{bearer}" --data-binary @{shlex.quote(str(your_car))} {address}/v1/events'
     yield f"      (speaks for {town.SPARE.station}: at stall {town.SPARE.name} stands a car, full for nine minutes)"
     yield from ("", f"  Notices are left in {settings.outbox}")
+    yield f"  Payments go to a sandbox at {settings.stripe_url}: no money moves"
     gone = "The database stays, all else is removed" if kept else "Everything is removed"
     yield f"  {gone} when you press Ctrl-C"
 

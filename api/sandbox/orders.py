@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import balance, disputes, refunds
+from . import balance, disputes, payments, refunds, setups
 from .errors import Json, Refusal, invalid
 from .faults import Fault
 from .state import State, shown
@@ -26,6 +26,21 @@ class Orders:
 
     def no_faults(self) -> None:
         self.state.faults.clear()
+
+    def choose(self, session: str, card: str) -> Json:
+        """An owner chooses a card on a Checkout Session's page, and is who the bank takes them for."""
+        with self.state.lock:
+            opened = self.state.get("checkout.session", session, "session")
+            intent = setups.choose(self.state, opened, card)
+            setups.authenticated(self.state, intent, passed=True)
+            return opened
+
+    def authenticate(self, payment: str, *, passed: bool = True) -> Json:
+        """An owner answers the bank about a PaymentIntent that waits for it."""
+        with self.state.lock:
+            intent = self.state.get("payment_intent", payment, "payment")
+            payments.authenticated(self.state, intent, passed=passed)
+            return intent
 
     def dispute(self, payment: str, reason: str = "fraudulent") -> Json:
         """Have a charge or PaymentIntent disputed; `inquiry` withdraws nothing."""

@@ -22,7 +22,7 @@ from .desk import Desk
 from .orders import Orders
 from .server import create_sandbox
 from .state import State
-from .webhooks import Webhooks
+from .webhooks import Webhooks, new_secret
 
 LOOPBACK = "127.0.0.1"
 
@@ -50,10 +50,17 @@ class Sandbox:
 
 
 @contextmanager
-def sandbox_running(clock: Clock, *, port: int = 0, delivering: bool = False) -> Iterator[Sandbox]:
+def sandbox_running(
+    clock: Clock,
+    *,
+    port: int = 0,
+    key: str | None = None,
+    webhook_secret: str | None = None,
+    delivering: bool = False,
+) -> Iterator[Sandbox]:
     """A sandbox while the block runs, its events sent by themselves if `delivering`. Raises `PortBusy`."""
-    state = State(clock)
-    webhooks = Webhooks(state)
+    state = State(clock, key)
+    webhooks = Webhooks(state, webhook_secret or new_secret())
     desk, orders = Desk(state, webhooks), Orders(state, webhooks)
     with listen(LOOPBACK, port) as bound:
         state.url = address_of(bound)

@@ -28,10 +28,10 @@ DEEPEST = 4
 class State:
     """One Stripe account in test mode."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, key: str | None = None) -> None:
         self.lock = RLock()
         self.faults = Faults()
-        self.key = f"sk_test_{secrets.token_hex(16)}"
+        self.key = key or f"sk_test_{secrets.token_hex(16)}"
         self.rate_limit: int | None = None  # requests a second; none: no limit
         self.pays_out_daily = False
         self.request_id: str | None = None
@@ -51,6 +51,11 @@ class State:
 
     def now(self) -> int:
         return self._moment if self._moment is not None else self._clock.now() + self._ahead_s
+
+    def follow(self, clock: Clock) -> None:
+        """Go by another clock from now on."""
+        with self.lock:
+            self._clock = clock
 
     def advance(self, seconds: int) -> None:
         """Let time pass here alone: keys are forgotten, refunds end, payouts arrive."""

@@ -37,7 +37,7 @@ class Webhooks:
     """What is to be sent where, and when."""
 
     state: State
-    secret: str = field(default_factory=lambda: f"whsec_{secrets.token_hex(16)}")
+    secret: str
     waiting: list[Delivery] = field(default_factory=list)
     held: bool = False
     _thread: threading.Thread | None = None
@@ -141,6 +141,10 @@ class Webhooks:
             self._thread.join()
 
 
+def new_secret() -> str:
+    return f"whsec_{secrets.token_hex(16)}"
+
+
 def signature(payload: bytes, secret: str, at: int) -> str:
     """The header that proves who sent it, and when."""
     proof = hmac.new(secret.encode(), f"{at}.".encode() + payload, hashlib.sha256).hexdigest()
@@ -166,7 +170,7 @@ def _create(webhooks: Webhooks, call: Call) -> Json:
     url, events = call.params.needed("url"), call.params.words("enabled_events")
     if not url.startswith(("http://", "https://")):
         raise invalid("Not a valid URL", param="url", code="url_invalid")
-    return webhooks.listen(url, *events, secret=f"whsec_{secrets.token_hex(16)}")
+    return webhooks.listen(url, *events, secret=new_secret())
 
 
 def _delete(state: State, call: Call) -> Json:
