@@ -6,7 +6,6 @@ Every statement is given `seller`, `month`, `before` (the month before, empty fo
 
 from billing.ledger import Account
 
-# What a transfer of the accounts' book is to an owner, by its subject, and where that says nothing by its accounts.
 _IN_MONTH = "t.recorded_at >= :starts_at AND t.recorded_at < :ends_at AND t.seller_id = :seller"
 _SESSION_ENTRIES = "JOIN entries e ON e.site_id = t.site_id AND e.transfer_id = t.id"
 _ACCOUNT_ENTRIES = "JOIN account_entries e ON e.party_id = t.party_id AND e.transfer_id = t.id"
@@ -81,6 +80,7 @@ _TAXED = f"""
     GROUP BY t.site_id, t.session_id, e.currency
 """
 
+# `paid` tells what a line is as `billing.statements` does, which owners read.
 STATEMENTS = f"""
 WITH corrected AS (
     SELECT DISTINCT t.site_id, t.session_id FROM transfers t WHERE {_IN_MONTH} AND t.n > 1
@@ -89,12 +89,8 @@ stood AS ({_STOOD}),
 taxed AS ({_TAXED}),
 paid AS (
     SELECT e.owner_id, e.currency, e.amount_minor, CASE
-        WHEN t.subject LIKE 'payment %' THEN 'payment' WHEN t.subject LIKE 'refund %' THEN 'refund'
-        WHEN EXISTS (SELECT 1 FROM account_entries o WHERE o.party_id = t.party_id AND o.transfer_id = t.id
-            AND o.account = '{Account.GOODWILL}') THEN 'credit'
-        WHEN EXISTS (SELECT 1 FROM account_entries o WHERE o.party_id = t.party_id AND o.transfer_id = t.id
-            AND o.account IN ('{Account.ALLOWANCE}', '{Account.BAD_DEBT}')) THEN 'write_off'
-        ELSE 'payment' END AS kind
+        WHEN t.subject LIKE 'credit %' THEN 'credit' WHEN t.subject LIKE 'write_off %' THEN 'write_off'
+        WHEN e.amount_minor < 0 THEN 'payment' ELSE 'refund' END AS kind
     FROM account_transfers t {_ACCOUNT_ENTRIES}
     WHERE {_IN_MONTH} AND e.account = '{Account.RECEIVABLE}' AND e.owner_id IS NOT NULL
 ),

@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from billing.invoices.policy import policy_of
 from billing.jobs import Job, Lease, schedule
 from billing.periods.closing import close, due_now
-from billing.periods.months import NotYet
-from billing.periods.seals import DAY_S, SETTLES_S, seal_until, seals
+from billing.periods.months import SETTLES_S, NotYet
+from billing.periods.seals import DAY_S, seal_until, seals
 from sessions.database import reading
 
 CLOSE, SEAL = "close_months", "seal_days"

@@ -100,9 +100,10 @@ def _named(what: str) -> ColumnElement[Any]:
 
 def _joined(*parts: ColumnElement[Any]) -> ColumnElement[Any]:
     first, *others = (cast(part, Text) for part in parts)
+    joined: ColumnElement[Any] = first
     for other in others:
-        first = first + literal("/") + other
-    return first
+        joined = joined + literal("/") + other
+    return joined
 
 
 def _asked_and_decided(table: Any, kind: str | None) -> tuple[_Source, _Source]:

@@ -13,7 +13,7 @@ from billing.ledger import Account, Line, Subject, converge, trial_balance
 from billing.owners import Owner, add_owner
 from billing.periods.closing import InTheWay, close, due_now, look
 from billing.periods.months import NotYet
-from billing.statements import Month
+from billing.statements import Kind, Month, statements_of
 from tests.integration.small_world import NOON, a_session, post, small_world, told
 
 JANUARY = Month.of(NOON, ZoneInfo("UTC"))
@@ -68,6 +68,38 @@ def test_a_closed_month_has_a_row_for_each_account_owner_and_line_of_revenue(wor
     with world.reading() as connection:
         ledger = {row.account.value: row.balance_minor for row in trial_balance(connection)}
     assert dict(told(world, "SELECT account, closing_minor FROM period_balances")) == ledger
+
+
+def test_a_closed_month_says_of_an_owner_what_their_statement_says(world: Idlefee) -> None:
+    with world.writing() as connection:
+        key = decisions.session_key(connection, "m1/b")
+        decisions.claim(connection, key, "bob", author="x", reason="his", now=NOON + 9_600)
+        decisions.claim(connection, key, "ann", author="x", reason="hers", now=NOON + 9_700)
+        given = {
+            Line(Account.GOODWILL, None, "acme", "USD", None): 30,
+            Line(Account.RECEIVABLE, "ann", "acme", "USD", None): -30,
+        }
+        converge(connection, Subject("ann", "credit c1"), given, "sorry", NOON + 9_800)
+        pays(connection, "bob", 70, NOON + 9_900)
+        converge(connection, Subject("bob", "payment p70"), {}, "went back", NOON + 9_901)
+    closing(world)
+    columns = "owner_id, opening_minor, fees_minor, corrections_minor, tax_minor, payments_minor, refunds_minor"
+    rows = told(world, f"SELECT {columns}, credits_minor, closing_minor FROM period_statements ORDER BY owner_id")
+    assert [row[0] for row in rows] == ["ann", "bob"]
+    with world.reading() as connection:
+        for owner_id, *amounts in rows:
+            (mine,) = statements_of(connection, str(owner_id), JANUARY, SETTLED)
+            said = (
+                mine.opening_minor,
+                mine.fees_minor,
+                mine.corrections_minor,
+                mine.tax_minor,
+                mine.minor_of(Kind.PAYMENT),
+                mine.minor_of(Kind.REFUND),
+                mine.minor_of(Kind.CREDIT),
+                mine.closing_minor,
+            )
+            assert tuple(amounts) == said, owner_id
 
 
 @pytest.mark.parametrize("table", ["transfers", "account_transfers"])
