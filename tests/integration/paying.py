@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
+from api.sandbox import payments as sandbox_payments
+from api.sandbox import setups as sandbox_setups
 from api.sandbox.serving import Sandbox, sandbox_running
 from api.settings import Settings
 from api.wiring import Idlefee, running
@@ -116,11 +118,18 @@ class Till:
 
 
 def choose(sandbox: Sandbox, session_ref: str, card: str) -> None:
-    """The owner picks a test card on the hosted page."""
-    with sandbox.state.lock:
-        from api.sandbox.setups import choose as choose_card
+    """The owner picks a test card on the hosted page, and confirms it where the bank asks."""
+    state = sandbox.state
+    with state.lock:
+        intent = sandbox_setups.choose(state, state.get("checkout.session", session_ref), card)
+        sandbox_setups.authenticated(state, intent, passed=True)
 
-        choose_card(sandbox.state, sandbox.state.get("checkout.session", session_ref), card)
+
+def confirm_at_bank(sandbox: Sandbox, payment_ref: str, *, passed: bool = True) -> None:
+    """The owner is on the bank's page, and confirms the payment or does not."""
+    state = sandbox.state
+    with state.lock:
+        sandbox_payments.authenticated(state, state.get("payment_intent", payment_ref), passed=passed)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 import httpx2
 
 from api.access.keys import KeyKind, Role, issue
-from tests.integration.paying import AUTHENTICATES, VISA, Till, choose, till
+from tests.integration.paying import AUTHENTICATES, VISA, Till, choose, confirm_at_bank, till
 from tests.serving import served
 
 
@@ -84,11 +84,7 @@ def test_a_bank_that_wants_its_customer_gets_them_and_the_same_payment_is_paid(d
         assert "Your bank wants you to confirm this payment." in ann.page()
         away = ann.send(f"/me/payment/pay/{payment.id}")
         assert away.headers["refresh"] == f"0; url={here.sandbox.url}/authenticate/{payment.processor_ref}"
-        from api.sandbox.payments import authenticated
-
-        with here.sandbox.state.lock:
-            intent = here.sandbox.state.get("payment_intent", payment.processor_ref or "")
-            authenticated(here.sandbox.state, intent, passed=True)
+        confirm_at_bank(here.sandbox, payment.processor_ref or "")
         ann.browser.get(f"/me/payment/paid/{payment.id}")
         assert here.payment().state == "succeeded"
         assert len(here.at_stripe("payment_intent")) == 1
