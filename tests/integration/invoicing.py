@@ -6,7 +6,9 @@ from api.wiring import Idlefee
 from billing import jobs
 from billing.invoices import issuing, sides
 from billing.invoices.policy import Policy, decide
+from billing.invoices.standing import standings
 from billing.jobs import Lease
+from billing.payments.by_hand import Received, record
 from sessions.clock import FixedClock
 from tests.integration.small_world import told
 
@@ -47,3 +49,20 @@ def issued(app: Idlefee) -> list[tuple[Any, ...]]:
 def carried(app: Idlefee) -> list[tuple[Any, ...]]:
     """What waits: owner, amount, since, until, the least."""
     return told(app, "SELECT owner_id, amount_minor, since, until, least_minor FROM carried ORDER BY owner_id")
+
+
+def pay_in_full(app: Idlefee) -> None:
+    """Whatever is asked for now is paid at the till."""
+    now = app.clock.now()
+    with app.writing() as connection:
+        for side, found in standings(connection, ["ann"]).items():
+            for one in found.documents:
+                if amount_minor := found.asked_minor(one):
+                    received = Received(
+                        **side._asdict(),
+                        amount_minor=amount_minor,
+                        reference=one.name,
+                        received_at=now,
+                        invoice_id=one.id,
+                    )
+                    record(connection, received, author="test", now=now)
