@@ -1,5 +1,5 @@
-"""Finance about what differs: payments written down by hand, the bank's lines and what they are, differences and who
-looks into them. Rules are `billing.reconcile`'s and `billing.payments.by_hand`'s.
+"""Finance, and operators where it is theirs to look, about what differs: payments written down by hand, the bank's lines
+and what they are, differences and who looks into them. Rules are `billing.reconcile`'s and `by_hand`'s.
 """
 
 from typing import Annotated, Any, Literal
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from api.answers import READS, WRITES
-from api.guard import Engine, Finance
+from api.guard import Engine, Finance, FinanceOrOperator
 from api.inputs import Amount, Body, Id, Moment, PathId, Reason, Text128
 from api.paging import Cursor, Limit, Page, page_of, place_of
 from billing.payments import by_hand
@@ -229,7 +229,7 @@ class DifferenceRow(BaseModel):
 @router.get("/differences", responses=READS)
 def list_differences(
     idlefee: Engine,
-    _principal: Finance,
+    _principal: FinanceOrOperator,
     seller: Seller = None,
     code: Annotated[Code | None, Query()] = None,
     assigned_to: Annotated[Text128 | None, Query()] = None,
@@ -285,7 +285,7 @@ class SeenTo(Body):
 
 @router.post("/sellers/{seller_id}/differences/{difference_id}", responses=WRITES)
 def see_to_difference(
-    idlefee: Engine, principal: Finance, seller_id: PathId, difference_id: Name, said: SeenTo
+    idlefee: Engine, principal: FinanceOrOperator, seller_id: PathId, difference_id: Name, said: SeenTo
 ) -> DifferenceRow:
     """Assign a difference, or write down what is known of it. It ends by itself once it is gone."""
     with idlefee.writing() as connection:

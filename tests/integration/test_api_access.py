@@ -45,6 +45,7 @@ OPEN = {
     ("GET", "/v1/events/schema"),
     ("GET", "/v1/sites/{site_id}/prices"),
     ("GET", "/v1/push-key"),
+    ("POST", "/v1/webhooks/stripe"),  # its signature is its key
 }
 LEAVES = ("DELETE", "/v1/me")  # who asks for that is gone
 READ = Door(STAFF)
@@ -107,6 +108,13 @@ DOORS = {
     ("GET", "/v1/sellers/{seller_id}/policy"): READ,
     ("GET", "/v1/sellers/{seller_id}/policy/versions"): READ,
     ("PUT", "/v1/sellers/{seller_id}/policy"): door("operator", body={}, query="?reason=x&dry_run=true"),
+    ("GET", "/v1/me/payment-methods"): HERS,
+    ("POST", "/v1/me/payment-methods"): door("ann", body={"seller": "acme"}),
+    ("GET", "/v1/me/payment-methods/setups/{setup_id}"): HERS,
+    ("PUT", "/v1/me/payment-methods/{method_id}/default"): HERS,
+    ("DELETE", "/v1/me/payment-methods/{method_id}"): HERS,
+    ("GET", "/v1/me/payments"): HERS,
+    ("POST", "/v1/me/payments/{payment_id}/confirm"): HERS,
     ("GET", "/v1/me/invoices"): HERS,
     ("GET", "/v1/me/invoices/{invoice_id}"): HERS,
     ("GET", "/v1/me/invoices/{invoice_id}/lines.csv"): HERS,
@@ -146,6 +154,19 @@ DOORS = {
     ("GET", "/v1/periods/{seller_id}/{month}/statements"): door("finance"),
     ("GET", "/v1/audit"): door("finance", "operator"),
     ("GET", "/v1/digests"): door("finance", "operator"),
+    ("POST", "/v1/owners/{owner_id}/payments"): door(
+        "finance", body={"seller": "acme", "currency": "USD", "amount_minor": 1, "reference": "x"}
+    ),
+    ("POST", "/v1/owners/{owner_id}/payments/{payment_id}/reversal"): door("finance", body={"reason": "x"}),
+    ("POST", "/v1/sellers/{seller_id}/bank-lines"): door("finance", body={"content": "date,amount,currency,text\n"}),
+    ("GET", "/v1/bank-lines"): door("finance"),
+    ("POST", "/v1/sellers/{seller_id}/bank-lines/{line_id}/decision"): door(
+        "finance", body={"what": "not_ours", "reason": "x"}
+    ),
+    ("GET", "/v1/differences"): door("finance", "operator"),
+    ("POST", "/v1/sellers/{seller_id}/differences/{difference_id}"): door("finance", "operator", body={"note": "x"}),
+    ("GET", "/v1/reconciliations"): door("finance", "operator"),
+    ("POST", "/v1/sellers/{seller_id}/reconciliations"): door("finance"),
     ("POST", "/v1/rerates"): door("finance", body={"tariff": "waive_completed", "reason": "x"}),
 }
 
@@ -195,6 +216,9 @@ def address(doors: Doors, path: str, query: str = "") -> str:
         "contact_id": doors.keys["bobs hook"],
         "invoice_id": doors.keys["bobs invoice"],
         "month": "2027-01",
+        "payment_id": "pay_1",
+        "line_id": "0123",
+        "difference_id": "0123",
         "seller_id": "acme",
         "site_id": "market",
         "name": "standard",
