@@ -1,5 +1,5 @@
-"""Finance, and operators where it is theirs to look, about what differs: payments written down by hand, the bank's lines
-and what they are, differences and who looks into them. Rules are `billing.reconcile`'s and `by_hand`'s.
+"""Finance, and operators where it is theirs to look, about what differs: payments written down by hand, the bank's
+lines and what they are, differences and who looks into them. Rules are `billing.reconcile`'s and `by_hand`'s.
 """
 
 from typing import Annotated, Any, Literal
@@ -320,7 +320,7 @@ class RunRow(BaseModel):
 
 @router.get("/reconciliations", responses=READS)
 def list_reconciliations(
-    idlefee: Engine, _principal: Finance, seller: Seller = None, limit: Limit = 50
+    idlefee: Engine, _principal: FinanceOrOperator, seller: Seller = None, limit: Limit = 50
 ) -> list[RunRow]:
     """The latest comparisons, newest first."""
     with idlefee.reading() as connection:
