@@ -121,6 +121,7 @@ def list_my_payments(idlefee: Engine, principal: Owner) -> list[PaymentRow]:
 @router.post("/payments/{payment_id}/confirm", responses=WRITES)
 def confirm_my_payment(idlefee: Engine, principal: Owner, payment_id: PathId) -> PaymentRow:
     """Pay what waits for you, now: where your bank wants you to confirm it, open the `url` that is answered."""
+    paying.known_payment(idlefee.engine, me(principal), payment_id)
     back = f"{idlefee.settings.home}/me/payment/paid/{payment_id}"
     processor = processor_of(idlefee)
     paid = paying.pay_here(idlefee.engine, idlefee.clock, processor, me(principal), payment_id, back)

@@ -50,6 +50,7 @@ OPEN = {
 LEAVES = ("DELETE", "/v1/me")  # who asks for that is gone
 READ = Door(STAFF)
 HERS = door("ann")
+GIVERS = door("support", "finance")
 DOORS = {
     ("POST", "/v1/events"): door("h1", "operator", body=a_session("m1", "forged", token="BOB")),
     ("POST", "/v1/stations/{station_id}/heartbeat"): door("h1", "operator", body={"interval_s": 60}),
@@ -167,6 +168,46 @@ DOORS = {
     ("POST", "/v1/sellers/{seller_id}/differences/{difference_id}"): door("finance", "operator", body={"note": "x"}),
     ("GET", "/v1/reconciliations"): door("finance", "operator"),
     ("POST", "/v1/sellers/{seller_id}/reconciliations"): door("finance"),
+    ("GET", "/v1/refunds"): GIVERS,
+    ("POST", "/v1/refunds"): door(
+        "support", "finance", body={"owner": "bob", "payment": "p", "amount_minor": 1, "code": "goodwill", "reason": "x"}
+    ),
+    ("POST", "/v1/refunds/{owner_id}/{refund_id}/approve"): door("support", "finance", body={"reason": "x"}),
+    ("POST", "/v1/refunds/{owner_id}/{refund_id}/refuse"): door("support", "finance", body={"reason": "x"}),
+    ("GET", "/v1/credits"): GIVERS,
+    ("POST", "/v1/credits"): door(
+        "support",
+        "finance",
+        body={
+            "owner": "bob",
+            "seller": "acme",
+            "currency": "USD",
+            "amount_minor": 1,
+            "code": "goodwill",
+            "reason": "x",
+        },
+    ),
+    ("POST", "/v1/credits/{owner_id}/{credit_id}/approve"): door("support", "finance", body={"reason": "x"}),
+    ("POST", "/v1/credits/{owner_id}/{credit_id}/refuse"): door("support", "finance", body={"reason": "x"}),
+    ("POST", "/v1/credits/{owner_id}/{credit_id}/take-back"): door("support", "finance", body={"reason": "x"}),
+    ("GET", "/v1/disputes"): GIVERS,
+    ("GET", "/v1/disputes/{owner_id}/{dispute_id}"): GIVERS,
+    ("GET", "/v1/disputes/{owner_id}/{dispute_id}/evidence.txt"): GIVERS,
+    ("POST", "/v1/disputes/{owner_id}/{dispute_id}/decisions"): door(
+        "finance", body={"decision": "note", "reason": "x"}
+    ),
+    ("GET", "/v1/arrears"): GIVERS,
+    ("GET", "/v1/arrears/handed-over.csv"): door("finance"),
+    ("GET", "/v1/blocks"): READ,
+    ("POST", "/v1/blocks/{owner_id}/{payment_id}/lift"): door("finance", body={"reason": "x"}),
+    ("GET", "/v1/tokens/{token:path}/admission"): Door(frozenset({"h1", "operator"}), query="?station=h1"),
+    ("GET", "/v1/provisions/{seller_id}/{currency}"): door("finance"),
+    ("POST", "/v1/provisions"): door(
+        "finance", body={"seller": "acme", "currency": "USD", "amount_minor": 1, "reason": "x"}
+    ),
+    ("GET", "/v1/me/refunds"): HERS,
+    ("GET", "/v1/me/credits"): HERS,
+    ("GET", "/v1/me/blocks"): HERS,
     ("POST", "/v1/rerates"): door("finance", body={"tariff": "waive_completed", "reason": "x"}),
 }
 

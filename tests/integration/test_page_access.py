@@ -78,6 +78,13 @@ PAGES = {
     ("POST", "/me/tokens/{token_id}/end"): HERS,
     ("GET", "/me/account"): HERS,
     ("POST", "/me/email"): Page(OWNERS, {"email": "new@example.com"}),
+    ("GET", "/me/payment"): HERS,
+    ("POST", "/me/payment/add"): Page(OWNERS, {"seller": "acme"}),
+    ("GET", "/me/payment/back/{setup_id}"): HERS,
+    ("POST", "/me/payment/methods/{method_id}/default"): HERS,
+    ("POST", "/me/payment/methods/{method_id}/remove"): HERS,
+    ("POST", "/me/payment/pay/{payment_id}"): HERS,
+    ("GET", "/me/payment/paid/{payment_id}"): HERS,
     ("GET", "/me/invoices"): HERS,
     ("GET", "/me/invoices/{invoice_id}"): HERS,
     ("GET", "/me/invoices/{invoice_id}.csv"): HERS,
@@ -102,6 +109,15 @@ PAGES = {
     ("GET", "/finance/charges"): page("finance", query="?owner=bob"),
     ("GET", "/finance/charges.csv"): page("finance", query="?owner=bob"),
     ("GET", "/finance/charges/{session_id:path}"): page("finance"),
+    ("GET", "/finance/queues"): page("finance"),
+    ("POST", "/finance/queues/refund"): page(
+        "finance", form={"owner": "bob", "refund": "x", "decision": "approve", **REASON}
+    ),
+    ("POST", "/finance/queues/credit"): page(
+        "finance", form={"owner": "bob", "credit": "x", "decision": "refuse", **REASON}
+    ),
+    ("POST", "/finance/queues/dispute"): page("finance", form={"dispute": "bob x", "decision": "note", **REASON}),
+    ("POST", "/finance/queues/parked"): page("finance", form={"job": "none", "decision": "drop", **REASON}),
     ("GET", "/operations"): page("operator"),
     ("GET", "/support"): page("support", "finance", query="?q=bobs"),
     ("POST", "/decide/waive"): page("support", "finance", form={**SESSION, "amount": "1"}),

@@ -104,6 +104,7 @@ def removed(idlefee: Engine, owner_id: OwnerId, method_id: PathId) -> Response:
 @router.post(HERE + "/pay/{payment_id}", dependencies=[OwnForm])
 def pay(request: Request, idlefee: Engine, owner_id: OwnerId, payment_id: PathId) -> Response:
     """Pay what waits, and go to the bank's page where it wants that."""
+    paying.known_payment(idlefee.engine, owner_id, payment_id)
     home, processor = f"{_home(request, idlefee)}{HERE}/paid/{payment_id}", processor_of(idlefee)
     paid = paying.pay_here(idlefee.engine, idlefee.clock, processor, owner_id, payment_id, home)
     return _away(request, paid.action_url, "bank") if paid.action_url else RedirectResponse(HERE, 303)
@@ -112,6 +113,7 @@ def pay(request: Request, idlefee: Engine, owner_id: OwnerId, payment_id: PathId
 @router.get(HERE + "/paid/{payment_id}")
 def paid(idlefee: Engine, owner_id: OwnerId, payment_id: PathId) -> Response:
     """From the bank's page: it is paid, or it is not."""
+    paying.known_payment(idlefee.engine, owner_id, payment_id)
     paying.come_back(idlefee.engine, idlefee.clock, processor_of(idlefee), owner_id, payment_id)
     return RedirectResponse(HERE, 303)
 
