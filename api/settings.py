@@ -42,13 +42,18 @@ class Settings(BaseSettings):
     digests: Path | None = Field(None, description="the folder where a line a day is left that proves the day's books")
     support_waives_up_to_minor: int = Field(20_00, ge=0, description="the most that support waives by itself")
 
-    @field_validator("smtp_url", "chat_services", "reachable_networks")
+    @field_validator("smtp_url", "chat_services", "reachable_networks", "trusted_proxies")
     @classmethod
     def usable(cls, value: str | None, field: ValidationInfo) -> str | None:
         """Whoever reads it later has to understand it: a mistake is told at the start, not at the first notice."""
         if value:
             _readers()[str(field.field_name)](value)
         return value or None
+
+    @property
+    def no_money_moves(self) -> bool:
+        """Whether payments go to a sandbox, ours or Stripe's own test mode."""
+        return self.stripe_key is not None and self.stripe_key.startswith("sk_test_")
 
     @property
     def home(self) -> str:
@@ -61,4 +66,9 @@ def _readers() -> Mapping[str, Callable[[str], object]]:
     from api.channels.reach import networks_of
     from api.channels.smtp import server_of
 
-    return {"smtp_url": server_of, "chat_services": services_of, "reachable_networks": networks_of}
+    return {
+        "smtp_url": server_of,
+        "chat_services": services_of,
+        "reachable_networks": networks_of,
+        "trusted_proxies": networks_of,
+    }

@@ -5,6 +5,7 @@ derived from the one before: requests at the same time, and one whose answer was
 nobody is signed out for it. No cookies, no HTTP in here.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import accumulate, islice, repeat
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, func, or_, select
 from api.access.keys import Issued, KeyKind, Principal, Role, hash_of, issue
 from api.access.secret import Secret
 from api.access.tables import access_keys, devices
-from sessions.database import reading, writing
+from sessions.database import one_of, reading, writing
 
 DAY_S = 24 * 3600
 ROTATE_AFTER_S = DAY_S
@@ -85,6 +86,16 @@ def recognise(engine: Engine, secret: Secret, text: str, now: int) -> SignedIn |
             unchanged = (access_keys.c.id == row.id, access_keys.c.hash == held)
             connection.execute(update(access_keys).where(*unchanged).values(last_used_at=now, **changes))
     return SignedIn(principal, row.expires_at, renewed)
+
+
+def still_open(connection: Connection, key_ids: Collection[str], now: int) -> set[str]:
+    """Which of these browsers' keys are neither signed out nor over."""
+    statement = select(access_keys.c.id).where(
+        one_of(connection, access_keys.c.id, key_ids),
+        access_keys.c.revoked_at.is_(None),
+        access_keys.c.expires_at > now,
+    )
+    return set(connection.execute(statement).scalars())
 
 
 def _end_copied(engine: Engine, secret: Secret, text: str, now: int) -> None:

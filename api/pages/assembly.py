@@ -1,12 +1,13 @@
 """The pages put together: their routes, the ticker behind what moves, and pages for a browser's errors."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
 from fastapi import Depends, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
+from api.access import browsers
 from api.access.limits import PUBLIC_PAGES
 from api.guard import limited
 from api.pages import (
@@ -60,7 +61,11 @@ def pages_of(idlefee: Idlefee) -> Pages:
                     found |= {subject: News(stamps[subject], shown[subject], sight.now) for subject in changed}
             return found
 
-    return Pages(Ticker(compute, idlefee.clock))
+    def still_open(key_ids: Collection[str]) -> Collection[str]:
+        with idlefee.reading() as connection:
+            return browsers.still_open(connection, key_ids, idlefee.clock.now())
+
+    return Pages(Ticker(compute, idlefee.clock, still_open))
 
 
 def install(app: FastAPI) -> None:

@@ -181,5 +181,5 @@ def front(request: Request, idlefee: Engine, visitor: Anybody, after: After = ""
 
 @router.get("/live/stalls", response_class=EventSourceResponse)
 async def front_live(watching: Watching, visitor: Anybody, after: After = "") -> Stream:
-    async for news in watching.watch(_subject(visitor, after)):
+    async for news in watching.watch(_subject(visitor, after), visitor.key_id):
         yield news

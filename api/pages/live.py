@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 TICK_S = 0.25
 WORD_EVERY_S = 10  # a page that hears nothing for longer says so
+KEYS_EVERY_S = 1  # whoever was signed out sees nothing later than this
 REOPEN_AFTER_S = 900  # a stream ends now and then, so that the next one asks again who is looking
 LOOK_AGAIN_S = 60  # bars grow by themselves, and stations fall silent
 DRAWN_A_TICK = 50  # of what nothing happened to: whatever did must not wait behind it
@@ -60,6 +61,8 @@ class News(NamedTuple):
 
 # What has another stamp than the one given, which is none for what is to be drawn whatever its stamp.
 Compute = Callable[[Mapping[Subject, Stamp | None]], Mapping[Subject, News]]
+# Which of these browsers' keys still let in.
+StillOpen = Callable[[Collection[str]], Collection[str]]
 
 
 @dataclass(eq=False, slots=True)
@@ -67,30 +70,42 @@ class _Watcher:
     """One open page."""
 
     subject: Subject
-    news: asyncio.Queue[dict[str, Any]] = field(default_factory=lambda: asyncio.Queue(2))
+    key_id: str | None
+    news: asyncio.Queue[dict[str, Any] | None] = field(default_factory=lambda: asyncio.Queue(2))
     seen: dict[str, str] = field(default_factory=dict)
     told_at_s: float = 0
+
+    def end(self) -> None:
+        """Nothing more is told, not even what waits to be read."""
+        while not self.news.empty():
+            self.news.get_nowait()
+        self.news.put_nowait(None)
 
 
 class Ticker:
     """Computes what is watched, in the event loop that first watched something."""
 
-    def __init__(self, compute: Compute, clock: Clock) -> None:
-        self._compute, self._clock = compute, clock
+    def __init__(self, compute: Compute, clock: Clock, still_open: StillOpen = frozenset) -> None:
+        self._compute, self._clock, self._still_open = compute, clock, still_open
+        self._keys_at_s = 0.0
         self._watchers: set[_Watcher] = set()
         self._drawn: dict[Subject, News] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def watch(self, subject: Subject) -> Stream:
-        """What changes, until the page leaves; the first message says everything."""
-        watcher = _Watcher(subject)
+    async def watch(self, subject: Subject, key_id: str | None = None) -> Stream:
+        """What changes, until the page leaves, or the browser's key `key_id` lets in no longer; the first message says
+        everything.
+        """
+        watcher = _Watcher(subject, key_id)
         self._watchers.add(watcher)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         ends_at_s = asyncio.get_running_loop().time() + REOPEN_AFTER_S
         try:
             while asyncio.get_running_loop().time() < ends_at_s:
-                yield ServerSentEvent(data=await watcher.news.get(), retry=2000)
+                if (news := await watcher.news.get()) is None:
+                    return
+                yield ServerSentEvent(data=news, retry=2000)
         finally:
             self._watchers.discard(watcher)
 
@@ -105,11 +120,26 @@ class Ticker:
         watched = {one.subject for one in watchers}
         drawn = {subject: news for subject, news in self._drawn.items() if subject in watched}
         try:
+            watchers = await self._let_in(watchers)
             self._drawn = {**drawn, **await run_in_threadpool(self._compute, _asked_for(watched, drawn, now))}
         except Exception as error:  # noqa: BLE001 - a database that is away comes back; the pages say how old they are
             log.error("the open pages were not refreshed", traceback="".join(format_exception(error)))
             return
         self._tell(watchers)
+
+    async def _let_in(self, watchers: list[_Watcher]) -> list[_Watcher]:
+        """Those whom nobody signed out; the pages of the others end."""
+        at_s = asyncio.get_running_loop().time()
+        keys = {one.key_id for one in watchers if one.key_id is not None}
+        if not keys or at_s - self._keys_at_s < KEYS_EVERY_S:
+            return watchers
+        still_open = await run_in_threadpool(self._still_open, keys)
+        self._keys_at_s = at_s
+        for one in watchers:
+            if one.key_id is not None and one.key_id not in still_open:
+                self._watchers.discard(one)
+                one.end()
+        return [one for one in watchers if one in self._watchers]
 
     def _tell(self, watchers: Collection[_Watcher]) -> None:
         now, at_s = self._clock.now(), asyncio.get_running_loop().time()

@@ -136,6 +136,6 @@ def _subject(request: Request, idlefee: Engine, visitor: SignedIn, session_id: S
 
 
 @router.get("/live/sessions/{session_id:path}", response_class=EventSourceResponse)
-async def report_live(watching: Watching, subject: Annotated[Subject, Depends(_subject)]) -> Stream:
-    async for news in watching.watch(subject):
+async def report_live(watching: Watching, visitor: SignedIn, subject: Annotated[Subject, Depends(_subject)]) -> Stream:
+    async for news in watching.watch(subject, visitor.key_id):
         yield news

@@ -39,6 +39,10 @@ class Visitor:
         return self.principal.owner_id if self.principal else None
 
     @property
+    def key_id(self) -> str | None:
+        return self.principal.key_id if self.principal else None
+
+    @property
     def author(self) -> str:
         """How this visitor signs a decision; only asked of those who signed in."""
         return self.principal.author if self.principal else "nobody"
@@ -61,7 +65,8 @@ def recognise(request: Request, idlefee: Engine) -> Visitor:
         visitor = Visitor(signed_in.principal, idlefee.secret.name("form of a page", key_id))
     # A demo's clock may run faster than the browser's: the page is told by how much.
     speed = str(getattr(idlefee.clock, "speed", 1))
-    request.state.page = {"visitor": visitor, "now": now, "speed": speed}
+    sandbox = idlefee.settings.no_money_moves
+    request.state.page = {"visitor": visitor, "now": now, "speed": speed, "sandbox": sandbox}
     return visitor
 
 

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
+from api.access.browsers import close_all_browsers
 from tests.integration.page_visits import FULL_AT, Visits, event, standing, until, visits, words_of
 from tests.integration.small_world import NOON, a_session, post
 
@@ -139,6 +140,16 @@ def test_an_open_page_hears_of_the_fee_and_of_the_end(visited: Visits) -> None:
     assert "$2.00" in next(news)["parts"]["head:h1/s"]
     post(visited.app, [event("unplugged", FULL_AT + 600, "s")])
     assert next(news)["parts"] == {"stage": "none"}
+
+
+def test_an_open_page_ends_when_its_browser_is_signed_out(visited: Visits) -> None:
+    until(visited, FULL_AT + 20)
+    post(visited.app, standing("s"))
+    news = messages(visited, "ann", "/live/me")
+    assert next(news)["parts"]["stage"] == "h1/s"
+    with visited.app.writing() as connection:
+        assert close_all_browsers(connection, "ann", visited.app.clock.now()) == 1
+    assert [message["parts"] for message in news if message["parts"]] == []
 
 
 def test_a_session_that_is_given_away_leaves_the_open_page(visited: Visits) -> None:

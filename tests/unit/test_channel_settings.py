@@ -33,6 +33,8 @@ def test_a_mail_server_is_named_with_its_way_of_encryption(url: str, server: tup
         ("smtp_url", "smtp://ann:hushhush@mail.example", "in the clear"),
         ("reachable_networks", "10.0.0.0/8, everywhere", "everywhere"),
         ("reachable_networks", "10.0.0.1/8", "host bits"),
+        ("trusted_proxies", "10.0.0.0/8, 10.0.0.256", "10.0.0.256"),
+        ("trusted_proxies", "*", "IPv4 or IPv6 network"),
         ("chat_services", "twilio://hushhush", "JSON"),
         ("chat_services", '{"sms": "twilio://hushhush/+49"}', "JSON"),
         ("chat_services", '["sms"]', "JSON"),

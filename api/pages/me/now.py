@@ -16,6 +16,7 @@ from api.pages.me.whose import OwnerId
 from api.pages.queries import owners as queries
 from api.pages.rendering import fragment, page
 from api.pages.views import SessionView
+from api.pages.visitors import AnOwner
 from billing.listing import Wanted, Where, sessions_after
 from billing.notices.contacts import PUSH, contacts_of
 
@@ -91,6 +92,6 @@ def _shown(views: Sequence[SessionView], unread: int, now: int) -> Shown:
 
 
 @router.get("/live/me", response_class=EventSourceResponse)
-async def me_live(watching: Watching, owner_id: OwnerId) -> Stream:
-    async for news in watching.watch(Subject("me", "", owner_id)):
+async def me_live(watching: Watching, visitor: AnOwner, owner_id: OwnerId) -> Stream:
+    async for news in watching.watch(Subject("me", "", owner_id), visitor.key_id):
         yield news
