@@ -20,6 +20,7 @@ from billing.notices.contacts import WEBHOOK, add_contact
 from billing.notices.health import note_failure
 from billing.notices.preferences import Preferences, save_preferences
 from billing.owners import OwnerUnknown, Vehicle, add_vehicle, end_token, give_token, set_email, tokens_of
+from billing.store.periods import period_statements
 from billing.store.tables import deliveries, jobs, notices
 from billing.verify import verify
 from sessions.database import metadata
@@ -50,6 +51,9 @@ def lived_in(visited: Visits) -> None:
             save_preferences(connection, owner_id, muted, NOON)
             seen = {"id": f"d-{owner_id}", "owner_id": owner_id, "label": f"{owner_id}'s phone"}
             connection.execute(insert(devices).values(**seen, first_seen_at=NOON, last_seen_at=NOON))
+            month = dict.fromkeys((column.name for column in period_statements.c if column.name.endswith("_minor")), 0)
+            whose = {"seller_id": "acme", "month": "2026-12", "owner_id": owner_id, "currency": "USD"}
+            connection.execute(insert(period_statements).values(whose | month))
         give_token(connection, visited.app.names, uid="ANNSCARD", owner_id="ann", author="test", now=NOON)
     until(visited, FULL_AT + 60)
     post(visited.app, standing("anns"), standing("bobs", station="m1", token="BOB"))
