@@ -168,8 +168,8 @@ def run(databases: SqliteDatabases | PostgresDatabases, examples: int, steps: in
 
 
 def test_any_order_of_facts_on_sqlite(sqlite_databases: SqliteDatabases) -> None:
-    run(sqlite_databases, examples=9, steps=25)
+    run(sqlite_databases, examples=4, steps=25)
 
 
 def test_any_order_of_facts_on_postgresql(postgres_databases: PostgresDatabases) -> None:
-    run(postgres_databases, examples=3, steps=12)
+    run(postgres_databases, examples=2, steps=12)
