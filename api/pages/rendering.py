@@ -89,7 +89,7 @@ def fragment(template: str, **context: Any) -> Markup:
 
 
 def page(request: Request, template: str, status: int = 200, /, **context: Any) -> HTMLResponse:
-    """A whole page. `visitor`, `now` and `speed` are of the request; the rest is the page's own."""
-    state = {"visitor": None, "now": None, "speed": "1"} | getattr(request.state, "page", {})
+    """A whole page. `visitor`, `now`, `speed` and `sandbox` are of the request; the rest is the page's own."""
+    state = {"visitor": None, "now": None, "speed": "1", "sandbox": False} | getattr(request.state, "page", {})
     body = environment().get_template(template).render({**state, "path": request.url.path, **context})
     return HTMLResponse(body, status, headers=HEADERS)

@@ -6,10 +6,15 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import text
 
+from api.access.keys import Role, issue
+from billing.jobs import Job, schedule
+from billing.payments.credits import Code, Wanted, ask
+from billing.payments.people import Deed, Person
 from billing.sums.making import LATE_S, sum_more
-from tests.integration.page_visits import Visits, standing, until, visits
-from tests.integration.small_world import NOON, a_session, post
+from tests.integration.page_visits import Visits, standing, until, visits, words_of
+from tests.integration.small_world import NOON, a_session, post, told
 
 
 @pytest.fixture
@@ -79,7 +84,15 @@ def test_a_filter_that_cannot_be_read_says_so(visited: Visits) -> None:
 
 def test_one_charge_tells_its_whole_story(visited: Visits) -> None:
     read = visited.read("finance", "/finance/charges/h1/anns")
-    for said in ("Plugged in", "Charge complete", "Posted", "Owners owe , ann", "Revenue", "You pay $2.00", "No invoice"):
+    for said in (
+        "Plugged in",
+        "Charge complete",
+        "Posted",
+        "Owners owe , ann",
+        "Revenue",
+        "You pay $2.00",
+        "No invoice",
+    ):
         assert said in read, said
     assert "Nobody claimed the session." in visited.read("finance", "/finance/charges/h2/nobodys")
     visited.get("finance", "/finance/charges/h1/nothing", 404)
@@ -95,3 +108,55 @@ def test_today_adds_up(visited: Visits) -> None:
     summed(visited)
     assert "Posted $12.00 $12.00 $12.00" in visited.read("finance", "/finance")
     assert 'class="chart"' in visited.get("finance", "/finance")
+
+
+def test_a_parked_step_is_tried_again_or_dropped_with_a_reason(visited: Visits) -> None:
+    assert "Every step was done." in visited.read("finance", "/finance/queues")
+    now = visited.clock.now()
+    with visited.app.writing() as connection:
+        schedule(connection, [Job(f"odd:{n}", "odd", now, {}) for n in (1, 2)], now)
+        connection.execute(text("UPDATE jobs SET dead = true, last_error = 'broken' WHERE kind = 'odd'"))
+    page = "/finance/queues"
+    visited.send("finance", page, "/finance/queues/parked", 422, decision="drop", reason="")
+    visited.send("finance", page, "/finance/queues/parked", decision="retry", reason="the server is back")
+    visited.send("finance", page, "/finance/queues/parked", decision="drop", reason="nobody waits for it")
+    assert told(visited.app, "SELECT key, dead FROM jobs WHERE kind = 'odd'") == [("odd:1", False)]
+    kept = told(visited.app, "SELECT what, subject, reason FROM audit ORDER BY subject")
+    assert kept == [
+        ("step_retried", "odd:1", "the server is back"),
+        ("step_dropped", "odd:2", "nobody waits for it"),
+    ]
+
+
+def test_what_waits_has_an_age(visited: Visits) -> None:
+    with visited.app.writing() as connection:
+        connection.execute(text("UPDATE charges SET held = 'above_limit' WHERE session_id = 'h1/anns'"))
+    until(visited, visited.clock.now() + 3 * 86_400)
+    assert "h1/anns $2.00 $2.00 3 d the fee is above the tariff" in visited.read("finance", "/finance/queues")
+
+
+def test_a_second_person_approves_a_credit_and_is_not_the_first(visited: Visits) -> None:
+    now = visited.clock.now()
+    wanted = Wanted(
+        owner_id="ann",
+        seller_id="acme",
+        currency="USD",
+        deed=Deed.CREDIT,
+        amount_minor=9_000,
+        code=Code.GOODWILL,
+        reason="a bad day",
+    )
+    with visited.app.writing() as connection:
+        first = issue(connection, Role.FINANCE, label="test", now=now)
+        ((key_id,),) = connection.execute(text("SELECT max(id) FROM access_keys WHERE kind = 'key'")).all()
+        assert first.text
+        given, _ = ask(connection, wanted, Person(f"finance:{key_id}", "finance"), now)
+    assert given.state == "asked"
+    page, to = "/finance/queues", "/finance/queues/credit"
+    refused = visited.send("finance", page, to, 403, decision="approve", reason="fine")
+    assert "another person" in words_of(refused.text)
+    with visited.app.writing() as connection:
+        connection.execute(text("UPDATE access_keys SET label = 'somebody else' WHERE kind = 'key'"))
+    visited.send("finance", page, to, decision="approve", reason="fine")
+    assert told(visited.app, "SELECT state, decided_because FROM credits_given") == [("posted", "fine")]
+    assert "Nobody asked for money" in visited.read("finance", page)
