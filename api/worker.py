@@ -51,6 +51,7 @@ RECURRING: tuple[Callable[[Connection, int], None], ...] = (
     sums.sum_later,
     periods.later,
     returning.scan_later,
+    nightly.reconcile_later,
 )  # steps that come again once asked for
 
 
