@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, exists, s
 from api.access.tables import access_keys
 from api.wiring import Idlefee
 from billing.listing import Wanted, sessions_after
+from billing.store.invoices import invoice_lines, invoices
 from billing.store.tables import (
     charges,
     contacts,
@@ -35,7 +36,16 @@ ABOUT = (
     "a debit is above zero. docs/your-data.md explains every table."
 )
 LEFT_OUT = frozenset({access_keys.c.hash, access_keys.c.previous_hash})
-AS_JSON = frozenset({charges.c.report, contacts.c.details, events.c.data, sessions.c.timeline})
+AS_JSON = frozenset(
+    {
+        charges.c.report,
+        contacts.c.details,
+        events.c.data,
+        sessions.c.timeline,
+        invoices.c.body,
+        invoice_lines.c.body,
+    }
+)
 SECRETS = frozenset({"secret", "auth"})  # names within `AS_JSON` whose values are not told
 SESSIONS_AT_ONCE = 200
 HELD_IN_MEMORY_BYTES = 1 << 20  # what is longer waits in a nameless file

@@ -1,5 +1,6 @@
 """Erasing a person: the books stay, the person goes. What identifies them is taken out of every table that knows them;
-facts, events and entries name them by ids that say nothing, and keep doing so.
+facts, events and entries name them by ids that say nothing, and keep doing so. The name on an invoice that was issued
+stays: the law asks its seller to keep it.
 
 Who may ask for it, and their keys and devices, are the doors' business (`api.access.leaving`).
 """
