@@ -20,6 +20,7 @@ from billing.notices.contacts import WEBHOOK, add_contact
 from billing.notices.health import note_failure
 from billing.notices.preferences import Preferences, save_preferences
 from billing.owners import OwnerUnknown, Vehicle, add_vehicle, end_token, give_token, set_email, tokens_of
+from billing.store.payments import calls, customers, payment_attempts, payment_methods, payments, setups
 from billing.store.periods import period_statements
 from billing.store.tables import deliveries, jobs, notices
 from billing.verify import verify
@@ -54,6 +55,7 @@ def lived_in(visited: Visits) -> None:
             month = dict.fromkeys((column.name for column in period_statements.c if column.name.endswith("_minor")), 0)
             whose = {"seller_id": "acme", "month": "2026-12", "owner_id": owner_id, "currency": "USD"}
             connection.execute(insert(period_statements).values(whose | month))
+            with_a_card(connection, owner_id)
         give_token(connection, visited.app.names, uid="ANNSCARD", owner_id="ann", author="test", now=NOON)
     until(visited, FULL_AT + 60)
     post(visited.app, standing("anns"), standing("bobs", station="m1", token="BOB"))
@@ -67,6 +69,23 @@ def lived_in(visited: Visits) -> None:
         key = decisions.session_key(connection, "h2/claimed")
         decisions.claim(connection, key, "ann", author="test", reason="hers", now=NOON + 2600)
         out_of_luck(connection, visited.app.secret, NOON + 2600)
+
+
+def with_a_card(connection: Connection, owner_id: str) -> None:
+    """A card, how it came here, and a payment with it that the bank was asked for."""
+    whose = {"owner_id": owner_id, "seller_id": "acme"}
+    setup = {"id": f"set_{owner_id}", "state": "complete", "consent": "I agree", "created_at": NOON, "changed_at": NOON}
+    card = {"id": f"pm_{owner_id}", "kind": "card", "brand": "visa", "last4": "4242", "expires": "2030-01"}
+    proof = {"consent": "I agree", "consent_at": NOON, "consent_ref": "seti_1", "added_at": NOON}
+    paid = {"id": f"pay_{owner_id}", "currency": "USD", "means": "card", "amount_minor": 100, "state": "failed"}
+    call = {"key": f"pay-{owner_id}", "purpose": "pay", "subject": f"{owner_id}/pay_{owner_id}", "digest": "0"}
+    connection.execute(insert(customers).values(**whose, processor_ref=f"cus_{owner_id}", created_at=NOON))
+    connection.execute(insert(setups).values(**whose, **setup))
+    connection.execute(insert(payment_methods).values(**whose, **card, **proof))
+    connection.execute(insert(payments).values(**whose, **paid, author="idlefee", created_at=NOON, changed_at=NOON))
+    tried = {"payment_id": paid["id"], "n": 1, "at": NOON, "outcome": "failed"}
+    connection.execute(insert(payment_attempts).values(owner_id=owner_id, **tried))
+    connection.execute(insert(calls).values(owner_id=owner_id, **call, planned_at=NOON, sent_at=NOON))
 
 
 def out_of_luck(connection: Connection, secret: Secret, now: int) -> None:
