@@ -102,8 +102,7 @@ def _refunds(here: PaymentHere, seen: PaymentSeen, ours: Ours) -> Iterator[Findi
     for refund in seen.refunds:
         row, state = rows.get(refund.ref), refund_state(refund)
         if row is None:
-            if state != "failed":
-                yield _refund(Code.REFUNDED_ELSEWHERE, here, refund, None, "nobody asked us for it")
+            yield _refund(Code.REFUNDED_ELSEWHERE, here, refund, None, "nobody asked us for it")
         elif row.amount_minor != refund.amount_minor:
             yield _refund(Code.REFUND_DIFFERS, here, refund, row, "its amount differs")
         elif row.state != state:
