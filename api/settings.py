@@ -56,11 +56,6 @@ class Settings(BaseSettings):
         return self.stripe_key is not None and self.stripe_key.startswith("sk_test_")
 
     @property
-    def no_money_moves(self) -> bool:
-        """Whether payments go to a sandbox, ours or Stripe's own test mode."""
-        return self.stripe_key is not None and self.stripe_key.startswith("sk_test_")
-
-    @property
     def home(self) -> str:
         """The address people reach the pages at, as far as anybody said."""
         return (self.base_url or f"http://{self.host}:{self.port}").rstrip("/")
