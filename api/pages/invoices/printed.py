@@ -145,7 +145,11 @@ def _counted(paper: Paper, line: Line) -> Iterator[str]:
 
 
 def _tax(paper: Paper) -> Iterator[Fact]:
-    for tax in paper.taxes():
+    taxes = paper.taxes()
+    if all(tax.code is None for tax in taxes):
+        yield Fact("Tax", "none")
+        return
+    for tax in taxes:
         if tax.code is None:
             if tax.net_minor:
                 yield Fact("Without tax", _money(paper, tax.net_minor))
@@ -166,5 +170,7 @@ def _notes(paper: Paper) -> Iterator[str]:
     if paper.document.kind == CREDIT_NOTE:
         yield "What it comes to pays the invoice that it corrects, then the oldest open one. What is left stays credit."
     else:
-        yield "The prices include the tax that is shown. The energy is not part of it."
+        if any(tax.code for tax in paper.taxes()):
+            yield "The amounts include the tax that is shown."
+        yield "The energy is not part of it."
     yield "Each session's fee report shows how we counted."
