@@ -147,4 +147,4 @@ class Desk:
 
 
 def _written(body: Json) -> bytes:
-    return json.dumps(body, indent=2).encode()
+    return json.dumps(body).encode()
