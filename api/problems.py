@@ -23,8 +23,12 @@ from billing.notices.contacts import BadContact, TooManyContacts
 from billing.notices.preferences import BadPreferences
 from billing.owners import OwnerUnknown, TokenTaken
 from billing.payments.by_hand import BadRecord
+from billing.payments.credits import AlreadyDecided, NothingOwed
 from billing.payments.paying import NothingToPay
+from billing.payments.people import NotAllowed
 from billing.payments.processor import ProcessorError, Refused
+from billing.payments.refunds import NotRefundable
+from billing.payments.rooms import TooMuch
 from billing.periods.closing import InTheWay
 from billing.periods.months import NotYet
 from billing.reconcile.bank.lines import NotOpen
@@ -117,6 +121,7 @@ _MEANING: dict[type[Exception], tuple[int, str, str]] = {
         "already_assigned",
         "The site has another tariff for that time; the past changes by a re-rate",
     ),
+    AlreadyDecided: (409, "already_decided", "Somebody decided that before"),
     AmountTooSmall: (422, "amount_too_small", "An amount is above zero"),
     BackDated: (422, "back_dated", "A later assignment may not begin before now; the past changes by a re-rate"),
     BadRecord: (422, "bad_record", "This cannot be a payment that was received"),
@@ -130,11 +135,15 @@ _MEANING: dict[type[Exception], tuple[int, str, str]] = {
     ParquetMissing: (501, "parquet_missing", "This server writes no Parquet"),
     NotOpen: (409, "not_open", "The bank's line was decided already"),
     NothingToPay: (409, "nothing_to_pay", "This payment does not wait for you"),
+    NotAllowed: (403, "over_limit", "This takes somebody else"),
+    NothingOwed: (409, "nothing_owed", "The owner does not owe that much"),
+    NotRefundable: (409, "not_refundable", "Nothing of this payment can be sent back"),
     NothingToDecide: (409, "nothing_to_decide", "Nothing of this session waits in review"),
     OwnerUnknown: (404, "not_found", "No such owner"),
     StillPluggedIn: (409, "still_plugged_in", "Who leaves unplugs first"),
     ReasonMissing: (422, "reason_missing", "A decision states its reason"),
     TariffUnknown: (404, "not_found", "No such tariff"),
+    TooMuch: (409, "too_much", "More than can be given back"),
     TokenTaken: (409, "token_taken", "The token stands for somebody in that time"),
     UnknownPreset: (404, "not_found", "No such preset"),
     TooManyContacts: (409, "too_many_contacts", "These are as many contacts as one may have"),

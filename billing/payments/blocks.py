@@ -7,6 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, tuple_, update
 
+from billing.decisions import ReasonMissing
+from billing.owners import holder_at, holdings_of
+from billing.periods import trail
 from billing.store.arrears import blocks
 from sessions.sites import Unknown
 
@@ -44,10 +47,13 @@ def lift(connection: Connection, owner_id: str, id_: str, *, by: str, because: s
 
 
 def lift_by_hand(connection: Connection, owner_id: str, id_: str, *, by: str, because: str, now: int) -> Block:
-    """The same by somebody of finance, with a reason. Raises `Unknown`."""
+    """The same by somebody of finance, with a reason. Raises `Unknown`, `ReasonMissing`."""
+    if not because.strip() or "\0" in because:
+        raise ReasonMissing("say why")
     lifted = lift(connection, owner_id, id_, by=by, because=because, now=now)
     if lifted is None:
         raise Unknown("block", f"{owner_id}/{id_}")
+    trail.record(connection, author=by, what="block_lifted", subject=f"owner {owner_id}", now=now, reason=because)
     return lifted
 
 
@@ -67,3 +73,21 @@ def blocks_after(connection: Connection, after: tuple[int, str, str] | None, mos
         statement = statement.where(place > tuple_(*after))
     ordered = statement.order_by(blocks.c.since, blocks.c.owner_id, blocks.c.id).limit(most)
     return [Block(**row) for row in connection.execute(ordered).mappings()]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whether a token may start a session that its owner pays for. `owner_id` none: it stands for nobody."""
+
+    may_charge: bool
+    owner_id: str | None
+    since: int | None = None
+
+
+def admission(connection: Connection, token_id: str, seller_id: str, now: int) -> Admission:
+    """What holds for a token at a seller's stations now. Nobody is turned away for being unknown: whose a session is
+    may be said later.
+    """
+    owner_id = holder_at(holdings_of(connection, [token_id]).get(token_id, ()), now)
+    stands = [] if owner_id is None else standing(connection, owner_id, seller_id)
+    return Admission(not stands, owner_id, stands[0].since if stands else None)

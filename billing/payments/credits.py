@@ -21,6 +21,7 @@ from billing.payments import people
 from billing.payments.locks import lock_owner
 from billing.payments.people import Deed, Person
 from billing.payments.provisions import lock_seller, provided_minor
+from billing.periods import trail
 from billing.store.payments import credits_given
 from sessions.facts import KeyReused
 from sessions.sites import Unknown
@@ -160,9 +161,11 @@ def approve(connection: Connection, owner_id: str, id_: str, by: Person, reason:
 
 
 def refuse(connection: Connection, owner_id: str, id_: str, by: Person, reason: str, now: int) -> Given:
-    """It is not given, and the reason says why; who asked may take it back so. Raises `AlreadyDecided`, `Unknown`."""
+    """It is not given, and the reason says why: by finance, or by who asked. Raises `NotAllowed`, `AlreadyDecided`,
+    `Unknown`.
+    """
     lock_owner(connection, owner_id)
-    _open(connection, owner_id, id_)
+    people.check_refuses(by, _open(connection, owner_id, id_).asked_by)
     return _decided(connection, owner_id, id_, REFUSED, by.author, _reason(reason), now)
 
 
@@ -180,7 +183,13 @@ def take_back(connection: Connection, owner_id: str, id_: str, by: Person, reaso
 
 
 def _reversed(connection: Connection, given: Given, author: str, reason: str, now: int) -> Given:
-    done = _decided(connection, given.owner_id, given.id, REVERSED, author, reason, now)
+    connection.execute(update(credits_given).where(*_named(given.owner_id, given.id)).values(state=REVERSED))
+    if author != people.ENGINE.author:
+        subject = f"{given.kind} {given.id}"
+        trail.record(
+            connection, author=author, what=f"{given.kind}_taken_back", subject=subject, now=now, reason=reason
+        )
+    done = _known(connection, given.owner_id, given.id)
     converge(connection, done.subject, books_of(done), f"taken back: {reason}", now)
     return done
 

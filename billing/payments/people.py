@@ -71,6 +71,12 @@ def check_second(policy: Policy, person: Person, deed: Deed, amount_minor: int, 
     alone(policy, person, deed, amount_minor, 0)
 
 
+def check_refuses(person: Person, asked_by: str) -> None:
+    """Raises `NotAllowed` unless `person` may refuse what `asked_by` asked for, or take it back."""
+    if not person.signed(asked_by):
+        check_finance(person)
+
+
 def check_finance(person: Person) -> None:
     """Raises `NotAllowed` for anybody else."""
     if person.role != FINANCE:

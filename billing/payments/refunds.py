@@ -145,9 +145,12 @@ def approve(connection: Connection, owner_id: str, id_: str, by: Person, reason:
 
 
 def refuse(connection: Connection, owner_id: str, id_: str, by: Person, reason: str, now: int) -> Refund:
-    """It does not go, and the reason says why; who asked may take it back so. Raises `AlreadyDecided`, `Unknown`."""
+    """It does not go, and the reason says why: by finance, or by who asked. Raises `NotAllowed`, `AlreadyDecided`,
+    `Unknown`.
+    """
     lock_owner(connection, owner_id)
     refund = _open(connection, owner_id, id_)
+    people.check_refuses(by, refund.asked_by)
     _decide(connection, owner_id, id_, REFUSED, by.author, _said(reason), now)
     recount(connection, owner_id, refund.payment_id)
     return known_refund(connection, owner_id, id_)

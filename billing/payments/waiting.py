@@ -1,4 +1,5 @@
-"""What waits for finance: refunds and credits that were asked for, oldest first. Reads only; pages and doors list them."""
+"""What waits for finance: refunds and credits that were asked for, oldest first. Reads only; doors and pages list them.
+"""
 
 from typing import Any
 
