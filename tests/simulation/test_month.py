@@ -15,8 +15,8 @@ from billing.verify import Difference, verify
 from tests.simulation.month import DAYS, Month, month
 
 SOAK = os.environ.get("IDLEFEE_TESTS") == "soak"
-OWNERS = int(os.environ.get("IDLEFEE_OWNERS", "10000")) if SOAK else 20
-LIVED = DAYS if SOAK else 7
+OWNERS = int(os.environ.get("IDLEFEE_OWNERS", "10000")) if SOAK else 12
+LIVED = DAYS if SOAK else 5
 SEED = 4
 
 
