@@ -18,6 +18,7 @@ from api.guard import Engine, Finance, FinanceOrOperator
 from api.inputs import Body, From, Id, Moment, PathId, Reason, To
 from api.paging import Cursor, Limit, Page, page_of, place_of
 from api.problems import not_found
+from api.wiring import Idlefee
 from billing.books import Wanted, every_entry
 from billing.exports.journal import journal
 from billing.exports.table import write_parquet
@@ -301,22 +302,26 @@ def export_ledger(
     until: To = None,
 ) -> StreamingResponse:
     """Both books as CSV, Parquet, or a Beancount journal whose balances are ours. The trail keeps who took it."""
-    wanted = Wanted(seller_id=seller, since=since, until=until)
-    details = {"format": format, "seller": seller, "from": since, "to": until}
+    return ledger_file(idlefee, principal.author, format, Wanted(seller_id=seller, since=since, until=until))
+
+
+def ledger_file(idlefee: Idlefee, author: str, format_: Format, wanted: Wanted) -> StreamingResponse:
+    """Both books as a file that is downloaded, and a line in the trail about who took it."""
+    details = {"format": format_, "seller": wanted.seller_id, "from": wanted.since, "to": wanted.until}
     with idlefee.writing() as connection:
         record(
             connection,
-            author=principal.author,
+            author=author,
             what="ledger_exported",
-            subject="ledger" if seller is None else f"seller {seller}",
+            subject="ledger" if wanted.seller_id is None else f"seller {wanted.seller_id}",
             details={name: value for name, value in details.items() if value is not None},
             now=idlefee.clock.now(),
         )
-    headers = {"Content-Disposition": f'attachment; filename="ledger.{format}"'}
-    return StreamingResponse(_exported(idlefee, format, wanted), media_type=MEDIA[format], headers=headers)
+    headers = {"Content-Disposition": f'attachment; filename="ledger.{format_}"'}
+    return StreamingResponse(_exported(idlefee, format_, wanted), media_type=MEDIA[format_], headers=headers)
 
 
-def _exported(idlefee: Engine, format_: Format, wanted: Wanted) -> Iterator[str] | Iterator[bytes]:
+def _exported(idlefee: Idlefee, format_: Format, wanted: Wanted) -> Iterator[str] | Iterator[bytes]:
     if format_ == "csv":
         return entries_csv(idlefee, wanted)
     file = SpooledTemporaryFile(HELD_IN_MEMORY_BYTES)  # noqa: SIM115 - it is closed by whoever reads it

@@ -238,6 +238,11 @@ def revive(connection: Connection, key: str) -> bool:
     return revived.rowcount == 1
 
 
+def drop(connection: Connection, key: str) -> bool:
+    """Give a parked step up for good; False if there is none of that name. What it was to do is then a person's."""
+    return connection.execute(delete(jobs).where(jobs.c.key == key, jobs.c.dead.is_(True))).rowcount == 1
+
+
 def waiting(connection: Connection, now: int) -> dict[str, int]:
     """How many steps are overdue, by kind: for `/metrics` and `/readyz`."""
     statement = (

@@ -4,7 +4,7 @@
 all cores. Making the answer true is an order (`billing.decisions.order_rerate`) and settling by it (`billing.orders`).
 """
 
-from billing.rerate.comparing import compare
+from billing.rerate.comparing import compare, compare_within
 from billing.rerate.question import Comparison, Question, SiteCost
 
-__all__ = ["Comparison", "Question", "SiteCost", "compare"]
+__all__ = ["Comparison", "Question", "SiteCost", "compare", "compare_within"]

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 
 from sqlalchemy import Connection, Engine
 
-from billing.rerate.pricing import OfSite, Pricer, Share
+from billing.rerate.pricing import OfSite, OfSiteBetween, Pricer, Share
 from billing.rerate.question import Comparison, Costs, Question, add_up
 from sessions.database import connect, one_moment, share_moment
 from sessions.sites import all_sites
@@ -40,6 +40,15 @@ def compare(
             found.append(costs)
             progress(done, len(shares))
         return Comparison(question, add_up(found))
+
+
+def compare_within(engine: Engine, question: Question) -> Comparison:
+    """The same of a question about some time, in this process: sessions are found by index, site by site."""
+    with one_moment(engine) as connection:
+        pricer = Pricer(connection, question)
+        site_ids = question.site_ids or [site.id for site in all_sites(connection)]
+        shares = [OfSiteBetween(site_id, question.starts_at, question.ends_at) for site_id in site_ids]
+        return Comparison(question, add_up(map(pricer.price, shares)))
 
 
 def _shares(connection: Connection, question: Question) -> list[Share]:

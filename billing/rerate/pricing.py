@@ -25,6 +25,7 @@ from sessions.store.queries import SessionKey
 from sessions.store.tables import sessions
 
 ROWS_A_FETCH = 5_000
+DAY_S = 86_400  # no station's clock is believed to be further from ours
 
 _OF_A_SESSION = (
     sessions.c.site_id,
@@ -57,12 +58,28 @@ class OfSite:
         return sessions.c.site_id == self.site_id
 
 
+@dataclass(frozen=True, slots=True)
+class OfSiteBetween:
+    """The sessions of one site within a time, found by index: the question asks the exact moment of each."""
+
+    site_id: str
+    starts_at: int
+    ends_at: int
+
+    def rows(self, _connection: Connection) -> ColumnElement[bool]:
+        at = sessions.c.plugged_in_at
+        return and_(sessions.c.site_id == self.site_id, at >= self.starts_at - DAY_S, at < self.ends_at + DAY_S)
+
+
 class Pricer:
     """Answers a question for one part of the sessions after another, on one connection."""
 
     def __init__(self, connection: Connection, question: Question) -> None:
         self._connection = connection
         self._question = question
+        self._of: ColumnElement[str] = (
+            func.coalesce(charges.c.owner_id, "") if question.by_owner else sessions.c.site_id
+        ).label("of")
         self._plain = {site.id: Context(zone=site.tz) for site in all_sites(connection)}
         self._excuses = site_facts(connection, self._plain, [Kind.EXCUSE])
         self._walked: tuple[str, tuple[Occupied, ...]] = "", ()
@@ -72,12 +89,14 @@ class Pricer:
     def price(self, share: Share) -> Costs:
         """The sums of the sessions in `share`."""
         asked = and_(share.rows(self._connection), self._question.asks_for())
-        counted = select(sessions.c.site_id, func.count()).where(asked).group_by(sessions.c.site_id)
-        costs = {site_id: SiteCost(sessions=count) for site_id, count in self._connection.execute(counted)}
+        counted = select(self._of, func.count()).select_from(sessions).where(asked).group_by("of")
+        if self._question.by_owner:
+            counted = counted.join(charges, CHARGED, isouter=True)
+        costs = {name: SiteCost(sessions=count) for name, count in self._connection.execute(counted)}
         if self._least_grace_s < self._grace_s:
             self._add_what_would_be_free(costs, asked)
         longer = (
-            select(*_OF_A_SESSION, charges.c.computed_minor, charges.c.currency)
+            select(*_OF_A_SESSION, self._of, charges.c.computed_minor, charges.c.currency)
             .join_from(sessions, charges, CHARGED, isouter=True)
             .where(asked, sessions.c.complete_s > self._grace_s)
         )
@@ -89,25 +108,26 @@ class Pricer:
     def _add_what_would_be_free(self, costs: Costs, asked: ColumnElement[bool]) -> None:
         """Sessions that some tariff may have billed, and that would be within the grace."""
         statement = (
-            select(sessions.c.site_id, charges.c.currency, func.count(), func.sum(charges.c.computed_minor))
+            select(self._of, charges.c.currency, func.count(), func.sum(charges.c.computed_minor))
+            .select_from(sessions)
             .join(charges, CHARGED)
             .where(
                 asked,
                 sessions.c.complete_s.between(self._least_grace_s + 1, self._grace_s),
                 charges.c.computed_minor > 0,
             )
-            .group_by(sessions.c.site_id, charges.c.currency)
+            .group_by("of", charges.c.currency)
         )
-        for site_id, currency, count, old_minor in self._connection.execute(statement):
-            costs[site_id].changed += count
-            costs[site_id].old_minor[currency] += int(old_minor)
+        for name, currency, count, old_minor in self._connection.execute(statement):
+            costs[name].changed += count
+            costs[name].old_minor[currency] += int(old_minor)
 
     def _add(self, costs: Costs, rows: Sequence[RowMapping]) -> None:
         tariff = self._question.tariff
         timelines = list(map(timeline_from_snapshot, rows))
         for row, timeline, context in zip(rows, timelines, self._contexts(rows, timelines), strict=True):
             new_minor = fee_of(timeline, tariff, context)
-            costs[row["site_id"]].add(row["computed_minor"] or 0, row["currency"] or "", new_minor, tariff.currency)
+            costs[row["of"]].add(row["computed_minor"] or 0, row["currency"] or "", new_minor, tariff.currency)
 
     def _contexts(self, rows: Sequence[RowMapping], timelines: Sequence[Timeline]) -> list[Context]:
         """What each bill needs beside its timeline; for most sessions it is their site's time zone alone."""

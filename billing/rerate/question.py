@@ -13,12 +13,16 @@ from sessions.store.tables import sessions
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What would sessions plugged in during [starts_at, ends_at), on our clock, have cost? No `site_ids`: at all."""
+    """What would sessions plugged in during [starts_at, ends_at), on our clock, have cost? No `site_ids`: at all.
+
+    Answered by site, or `by_owner`: whom a session is charged to now, nobody by an empty name.
+    """
 
     tariff: Tariff
     starts_at: int = 0
     ends_at: int = FOREVER
     site_ids: tuple[str, ...] | None = None
+    by_owner: bool = False
 
     def asks_for(self) -> ColumnElement[bool]:
         """Sessions of the time and the sites that are over and had a completion before their end."""
@@ -62,7 +66,7 @@ class SiteCost:
         return None if set(self.old_minor) - {currency} else self.new_minor - self.old_minor[currency]
 
 
-Costs = dict[str, SiteCost]  # by site
+Costs = dict[str, SiteCost]  # by site, or by owner
 
 
 def add_up(parts: Iterable[Costs]) -> Costs:
@@ -75,7 +79,7 @@ def add_up(parts: Iterable[Costs]) -> Costs:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The answer, by site and in total; new amounts in the tariff's currency."""
+    """The answer, by site (or by owner, if that was asked) and in total; new amounts in the tariff's currency."""
 
     question: Question
     sites: Costs

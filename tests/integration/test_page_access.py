@@ -110,6 +110,18 @@ PAGES = {
     ("GET", "/finance/charges.csv"): page("finance", query="?owner=bob"),
     ("GET", "/finance/charges/{session_id:path}"): page("finance"),
     ("GET", "/finance/queues"): page("finance"),
+    ("GET", "/finance/what-if"): page("finance", query="?tariff=standard&by=owner"),
+    ("GET", "/finance/what-if.csv"): page("finance", query="?tariff=standard&by=owner"),
+    ("GET", "/finance/reconciliation"): page("finance"),
+    ("POST", "/finance/reconciliation/see-to"): page(
+        "finance", form={"seller": "acme", "difference": "x", "who": "finance", "note": "x"}
+    ),
+    ("POST", "/finance/reconciliation/run"): page("finance"),
+    ("GET", "/finance/close"): page("finance"),
+    ("POST", "/finance/close"): page("finance", form={"seller": "acme", "month": "2027-01", **REASON}),
+    ("GET", "/finance/close/{seller_id}/{month}"): page("finance"),
+    ("GET", "/finance/exports"): page("finance"),
+    ("GET", "/finance/exports/ledger"): page("finance", query="?format=csv"),
     ("POST", "/finance/queues/refund"): page(
         "finance", form={"owner": "bob", "refund": "x", "decision": "approve", **REASON}
     ),

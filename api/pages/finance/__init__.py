@@ -6,8 +6,8 @@ they read, `billing` answers; what is decided here has its rules there.
 
 from fastapi import APIRouter
 
-from api.pages.finance import charges, story, today
+from api.pages.finance import charges, closing, queues, reconciliation, story, today, what_if
 
 router = APIRouter()
-for part in (today, charges, story):
+for part in (today, charges, story, queues, reconciliation, closing, what_if):
     router.include_router(part.router)

@@ -129,7 +129,7 @@ def asked(
     order: Annotated[Literal["newest", "oldest"], Query()] = "newest",
 ) -> Filters:
     for day in (first_day, last_day):
-        _check_day(day)
+        check_day(day)
     if currency and not is_currency(currency):
         raise Problem(422, "bad_currency", "This is no currency", f"“{currency}” is not in ISO 4217: USD is.")
     return Filters(
@@ -147,7 +147,8 @@ def asked(
     )
 
 
-def _check_day(day: str) -> None:
+def check_day(day: str) -> None:
+    """Raises a `Problem` for what is neither empty nor a day."""
     if not day:
         return
     try:
