@@ -12,7 +12,7 @@ from api.cli.frame import PROGRAM, app
 # Importing a module registers its commands.
 MODULES = (
     *("running", "sandbox", "importing", "explaining", "finding", "deciding", "reviewing"),
-    *("reconciling", "banking"),
+    *("giving", "reconciling", "banking"),
     *("checking", "closing", "auditing", "exporting"),
     *("rerating", "tariffs", "places", "policies", "owners", "tokens", "vehicles", "access", "stepping"),
 )

@@ -90,7 +90,8 @@ def _meanings() -> Mapping[type[BaseException], tuple[Words, Exit]]:
 
     from api.imports import SeveralSellers, TariffAlreadyAssigned, UnreadableFile
     from billing import assignments, decisions, owners, tariffs
-    from billing.payments import by_hand
+    from billing.payments import by_hand, people, refunds, rooms
+    from billing.payments import credits as credits_
     from billing.periods import months
     from billing.reconcile.bank.lines import NotOpen
     from sessions import sites, writer
@@ -131,6 +132,11 @@ def _meanings() -> Mapping[type[BaseException], tuple[Words, Exit]]:
             Exit.DIFFERENCES,
         ),
         by_hand.BadRecord: (plain, Exit.USAGE),
+        people.NotAllowed: (plain, Exit.DIFFERENCES),
+        credits_.AlreadyDecided: (plain, Exit.DIFFERENCES),
+        credits_.NothingOwed: (plain, Exit.DIFFERENCES),
+        refunds.NotRefundable: (plain, Exit.DIFFERENCES),
+        rooms.TooMuch: (plain, Exit.DIFFERENCES),
         NotOpen: (lambda error: f"{error}: see `{PROGRAM} bank list --state matched`", Exit.DIFFERENCES),
         SeveralSellers: (
             lambda error: f"a new site needs one of the sellers {error}: name it with --seller",
@@ -154,7 +160,8 @@ def _meanings() -> Mapping[type[BaseException], tuple[Words, Exit]]:
 
 def _lister(kind: str) -> str:
     by_bank = dict.fromkeys(("bank line", "payment", "payout"), "bank list")
-    return ({"session": "find", "event": "explain"} | by_bank).get(kind, f"{kind} list")
+    by_owner = dict.fromkeys(("refund", "credit", "dispute", "block"), "arrears")
+    return ({"session": "find", "event": "explain"} | by_bank | by_owner).get(kind, f"{kind} list")
 
 
 def _is_outage(error: BaseException) -> bool:

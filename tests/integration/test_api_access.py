@@ -345,7 +345,8 @@ def test_nobody_reads_what_is_anothers(doors: Doors, who: str) -> None:
         if who in tried.who and where not in {("POST", "/v1/events"), LEAVES}:
             response = knock(doors, who, where)
             assert not [secret for secret in BOBS if secret in response.text], (where, response.text)
-            if "{" in where[1].replace("{month}", "").replace("{token:path}", "") or "{token_id}" in json.dumps(tried.body):
+            theirs = where[1].replace("{month}", "").replace("{token:path}", "")  # a station may ask of any token
+            if "{" in theirs or "{token_id}" in json.dumps(tried.body):
                 assert response.status_code in {404, 422}, (where, response.text)
     (first, *_) = knock(doors, "h1", ("POST", "/v1/events")).json()["results"]
     assert (first["status"], first["code"]) == ("rejected", "wrong_station")
