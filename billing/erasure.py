@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, delete, exists, func, or_, select, upda
 from billing.notices.handing import stop_telling
 from billing.owners import owner
 from billing.payments.methods import forget_owner
+from billing.store.reconciliation import bank_lines
 from billing.store.tables import contacts, deliveries, mutes, notices, owners, preferences, token_holders, vehicles
 from sessions.store.tables import tokens
 
@@ -44,6 +45,7 @@ def erase_person(connection: Connection, owner_id: str, now: int) -> None:
         notices.c.owner_id == owner_id,
     )
     connection.execute(update(deliveries).where(told).values(reference=None))
+    connection.execute(update(bank_lines).where(bank_lines.c.owner_id == owner_id).values(text=ERASED))
     gone = {"name": None, "email": None, "language": "en", "erased_at": func.coalesce(owners.c.erased_at, now)}
     connection.execute(update(owners).where(owners.c.id == owner_id).values(**gone))
 

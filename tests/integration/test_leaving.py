@@ -16,12 +16,25 @@ from api.personal import personal_data
 from api.worker import Worker
 from billing import decisions
 from billing.jobs import Job, schedule
+from billing.ledger import Account, Line, Subject, converge
 from billing.notices.contacts import WEBHOOK, add_contact
 from billing.notices.health import note_failure
 from billing.notices.preferences import Preferences, save_preferences
 from billing.owners import OwnerUnknown, Vehicle, add_vehicle, end_token, give_token, set_email, tokens_of
-from billing.store.payments import calls, customers, payment_attempts, payment_methods, payments, setups
+from billing.store.arrears import arrears, blocks, dispute_decisions
+from billing.store.payments import (
+    calls,
+    credits_given,
+    customers,
+    disputes,
+    payment_attempts,
+    payment_methods,
+    payments,
+    refunds,
+    setups,
+)
 from billing.store.periods import period_statements
+from billing.store.reconciliation import bank_lines
 from billing.store.tables import deliveries, jobs, notices
 from billing.verify import verify
 from sessions.database import metadata
@@ -56,6 +69,7 @@ def lived_in(visited: Visits) -> None:
             whose = {"seller_id": "acme", "month": "2026-12", "owner_id": owner_id, "currency": "USD"}
             connection.execute(insert(period_statements).values(whose | month))
             with_a_card(connection, owner_id)
+            in_trouble(connection, owner_id)
         give_token(connection, visited.app.names, uid="ANNSCARD", owner_id="ann", author="test", now=NOON)
     until(visited, FULL_AT + 60)
     post(visited.app, standing("anns"), standing("bobs", station="m1", token="BOB"))
@@ -71,6 +85,29 @@ def lived_in(visited: Visits) -> None:
         out_of_luck(connection, visited.app.secret, NOON + 2600)
 
 
+def in_trouble(connection: Connection, owner_id: str) -> None:
+    """A payment that did not come, and what was given back, taken back and disputed of another."""
+    whose = {"owner_id": owner_id, "seller_id": "acme", "currency": "USD"}
+    asked = {"amount_minor": 1, "reason_code": "goodwill", "reason": "x", "asked_by": "test", "asked_at": NOON}
+    connection.execute(insert(refunds).values(**whose, **asked, id="r", payment_id="p", state="asked", changed_at=NOON))
+    connection.execute(insert(credits_given).values(**whose, **asked, id="c", kind="credit", state="asked"))
+    dispute = {"id": f"dp_{owner_id}", "payment_id": "p", "amount_minor": 1, "fee_minor": 0, "reason": "fraudulent"}
+    times = {"opened_at": NOON, "changed_at": NOON}
+    connection.execute(insert(disputes).values(**whose, **dispute, **times, state="won"))
+    said = {"dispute_id": dispute["id"], "n": 1, "decision": "note", "reason": "x", "author": "test"}
+    connection.execute(insert(dispute_decisions).values(owner_id=owner_id, **said, recorded_at=NOON))
+    case = {"payment_id": "p", "amount_minor": 1, "stage": "ended", "step": 0, "told": 0, "ended_at": NOON}
+    connection.execute(insert(arrears).values(**whose, **case, **times))
+    lifted = {"id": "p", "since": NOON, "why": "arrears", "lifted_at": NOON}
+    connection.execute(insert(blocks).values(owner_id=owner_id, seller_id="acme", **lifted))
+    credit = {
+        Line(Account.GOODWILL, None, "acme", "USD", None): 1,
+        Line(Account.RECEIVABLE, owner_id, "acme", "USD", None): -1,
+    }
+    for target in (credit, {}):
+        converge(connection, Subject(owner_id, "credit c"), target, "test", NOON)
+
+
 def with_a_card(connection: Connection, owner_id: str) -> None:
     """A card, how it came here, and a payment with it that the bank was asked for."""
     whose = {"owner_id": owner_id, "seller_id": "acme"}
@@ -82,6 +119,9 @@ def with_a_card(connection: Connection, owner_id: str) -> None:
     connection.execute(insert(customers).values(**whose, processor_ref=f"cus_{owner_id}", created_at=NOON))
     connection.execute(insert(setups).values(**whose, **setup))
     connection.execute(insert(payment_methods).values(**whose, **card, **proof))
+    booked = {"booked_at": NOON, "currency": "USD", "amount_minor": 1, "text": f"by {owner_id.title()}mobile"}
+    decided = {"state": "matched", "matched_kind": "recorded", "matched_id": f"pay_{owner_id}"}
+    connection.execute(insert(bank_lines).values(**whose, **booked, **decided, id=f"line-{owner_id}", imported_at=NOON))
     connection.execute(insert(payments).values(**whose, **paid, author="idlefee", created_at=NOON, changed_at=NOON))
     tried = {"payment_id": paid["id"], "n": 1, "at": NOON, "outcome": "failed"}
     connection.execute(insert(payment_attempts).values(owner_id=owner_id, **tried))

@@ -14,8 +14,11 @@ from billing.reconcile import differences
 from billing.reconcile.bank import lines as bank
 from billing.reconcile.bank.reading import BankFormat, read_statement
 from billing.reconcile.cases import CASES, Code
+from billing.reconcile.facts import as_finding
 from billing.store.payments import payments, refunds
 from billing.store.reconciliation import payouts, processor_lines
+from billing.verify import Code as Wrong
+from billing.verify import Difference, verify
 from tests.integration.small_world import LATER
 from tests.integration.till import DAY, Till, opened
 
@@ -313,3 +316,26 @@ def test_every_case_of_the_table_says_what_it_means() -> None:
         for words in (case.meaning, case.engine, case.person):
             assert words.endswith(".")
             assert "!" not in words
+
+
+def test_verify_names_a_row_that_was_changed_and_reconciling_tells_of_it(at: Till) -> None:
+    id_, _ = at.paid()
+    with at.app.writing() as connection:
+        received = Received(
+            owner_id="ann",
+            seller_id="acme",
+            currency="USD",
+            amount_minor=1_00,
+            reference="receipt 1",
+            received_at=LATER,
+        )
+        by_hand.record(connection, received, author="finance:1", now=LATER)
+    change(at, received.id, captured_minor=90)
+    change(at, id_, disputed_minor=5)
+
+    found: list[Difference] = []
+    verify(at.app.engine, LATER, found.append)
+    assert {one.code for one in found} == {Wrong.ACCOUNT_DIFFERS}
+    assert {one.subject for one in found} == {f"payment {received.id} of ann", f"payment {id_} of ann"}
+    told_of = [as_finding(one, LATER) for one in found]
+    assert {one.code for one in told_of} == {Code.BOOKS_DIFFER}
