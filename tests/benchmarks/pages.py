@@ -34,7 +34,7 @@ CHARGES = 10_000_000
 ASKED = 60  # times each query is asked
 LIMIT_S = 0.05
 
-TRANSFER = "md5('t' || n)"
+TRANSFER = "'transfer of session ' || n"
 FEES = f"""
     SELECT *, (complete_s - 300) / 60 * 40 AS fee, {TRANSFER} AS transfer, full_at + complete_s AS then_at
     FROM ({DRAWN}) AS d WHERE complete_s >= 360
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] = ()) -> None:
                 more = sum_more(connection, now)
             turns += 1
         say(f"pages, {engine.name}: summed by day in {time.perf_counter() - started:.0f} s, {turns} turns")
-        _analyse(engine)
+        analyse(engine)
         for name, ask in queries(given.charges, now).items():
             measure(engine, name, ask)
         engine.dispose()
@@ -86,7 +86,7 @@ def fill(engine: Engine, count: int) -> None:
                 connection.execute(text(statement.replace("NUMBERS", NUMBERS[engine.name])), span)
 
 
-def _analyse(engine: Engine) -> None:
+def analyse(engine: Engine) -> None:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE" if engine.name == "postgresql" else "ANALYZE"))
 
