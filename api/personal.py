@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, exists, s
 from api.access.tables import access_keys
 from api.wiring import Idlefee
 from billing.listing import Wanted, sessions_after
+from billing.store.accounts import account_entries, account_transfers
 from billing.store.invoices import invoice_lines, invoices
 from billing.store.tables import (
     charges,
@@ -110,6 +111,12 @@ def _asked(owner_id: str, keys: Sequence[SessionKey]) -> Iterator[tuple[Table, S
     yield events, _of_sessions(events, events.c.session_id, keys)
     moved = and_(entries.c.site_id == transfers.c.site_id, entries.c.transfer_id == transfers.c.id)
     yield transfers, [select(transfers).where(exists().where(moved, entries.c.owner_id == owner_id))]
+    moved = and_(
+        account_entries.c.party_id == account_transfers.c.party_id,
+        account_entries.c.transfer_id == account_transfers.c.id,
+    )
+    paid = exists().where(moved, account_entries.c.owner_id == owner_id)
+    yield account_transfers, [select(account_transfers).where(paid)]
     for about in (notice_sessions, deliveries):
         told = and_(notices.c.site_id == about.c.site_id, notices.c.id == about.c.notice_id)
         yield about, [select(about).where(exists().where(told, notices.c.owner_id == owner_id))]
