@@ -18,6 +18,14 @@ PAGES = [
     ("finance", "/books"),
     ("finance", "/books/waiting/unclaimed"),
     ("finance", "/books/entries?seller=acme&currency=USD&account=receivable"),
+    ("finance", "/finance"),
+    ("finance", "/finance/charges"),
+    ("finance", "/finance/charges/h2/past"),
+    ("finance", "/finance/queues"),
+    ("finance", "/finance/what-if?tariff=waive_completed"),
+    ("finance", "/finance/reconciliation"),
+    ("finance", "/finance/close"),
+    ("finance", "/finance/exports"),
     ("operator", "/operations"),
     ("operator", "/sessions/h2/past"),
     ("support", "/support?q=past"),
@@ -126,6 +134,27 @@ def test_the_dark_is_dark_and_the_light_is_light(chromium: Browser, visited: Vis
 
 
 # -- what people do -----------------------------------------------------------------------------------------
+
+
+def test_keys_move_through_the_charges_and_can_be_switched_off(chromium: Browser, visited: Visits) -> None:
+    until(visited, NOON + 9000)
+    post(visited.app, *[a_session("h1", name, at=NOON + at) for at, name in enumerate("abc")])
+    with tab(chromium, visited, "finance", DESK) as page:
+        page.goto("/finance/charges")
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        expect(page.locator("tbody tr:nth-child(2) td:first-child a")).to_be_focused()
+        page.keyboard.press("k")
+        page.keyboard.press("/")
+        expect(page.get_by_label("Seller")).to_be_focused()
+        page.get_by_role("button", name="Keys are on").click()
+        page.keyboard.press("j")
+        expect(page.get_by_role("button", name="Keys are off")).to_be_focused()
+        page.get_by_label("Owner").fill("ann")
+        page.get_by_role("button", name="Show").click()
+        expect(page.locator("tfoot")).to_contain_text("3 charges")
+        page.locator("tbody a").first.click()
+        expect(page.get_by_role("heading", name="What happened")).to_be_visible()
 
 
 def test_a_table_sorts_filters_and_copies(chromium: Browser, visited: Visits) -> None:
