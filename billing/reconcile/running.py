@@ -105,8 +105,11 @@ def _ask(processor: Processor, since: int, until: int, payouts_since: int) -> _W
     """All that is asked for by time."""
     seen, unknown, counted = gathering.touched(processor, since, until)
     lines = list(processor.balance_lines_between(since, until))
+    # A refund may come back weeks after it was made: whatever moved the balance now tells of its payment.
+    moved = {line.payment_ref for line in lines if line.payment_ref is not None}
+    more, gone = gathering.ask_for(processor, sorted(moved - seen.keys() - unknown))
     sent = {one.ref: one for one in processor.payouts_between(payouts_since, until)}
-    return _Words(seen, unknown, lines, sent, counted)
+    return _Words(seen | more, unknown | gone, lines, sent, counted)
 
 
 def _complete(processor: Processor, words: _Words, here: Ours) -> None:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import insert
 
 from api.wiring import Idlefee
+from api.worker import Worker
 from billing.ledger import trial_balance
 from billing.payments import by_hand
 from billing.payments.by_hand import BadRecord, Received
@@ -19,6 +20,7 @@ from billing.reconcile.bank.matching import Proposal
 from billing.reconcile.bank.reading import BankFormat, read_statement
 from billing.store.invoices import invoices
 from billing.store.reconciliation import payouts
+from tests.integration.doors import open_doors
 from tests.integration.small_world import LATER, NOON, a_session, post, small_world, told
 
 DAY = 24 * 3600
@@ -219,3 +221,41 @@ def test_a_bank_of_another_country_is_read_by_its_own_columns() -> None:
     first, second = read_statement(content.encode("cp1252"), GERMAN)
     assert (first.amount_minor, first.currency, first.text) == (1_234_50, "EUR", "Rechnung ACME-2027-1 · Jörg Öl")
     assert second.amount_minor == -99
+
+
+# ---------------------------------------------------------------- the doors
+
+
+def test_finance_does_all_of_it_over_http(database_url: str) -> None:
+    with open_doors(database_url, LATER) as doors:
+        paid = {"seller": "acme", "currency": "USD", "amount_minor": 1_00, "reference": "receipt 7"}
+        first = doors.send("finance", "/v1/owners/ann/payments", paid)
+        assert doors.send("finance", "/v1/owners/ann/payments", paid) == first | {"recorded": False}
+        back = f"/v1/owners/ann/payments/{first['payment']}/reversal"
+        assert doors.send("finance", back, {"reason": "Bob's"})["recorded"]
+        assert doors.send("finance", "/v1/owners/ann/payments", paid | {"currency": "XXX"}, 422)["code"] == "bad_record"
+
+        content = "date,amount,currency,text\n2027-02-01,4.00,USD,thanks\n2027-02-02,-1.00,USD,fee\n"
+        done = doors.send("finance", "/v1/sellers/acme/bank-lines", {"content": content})
+        assert done == {"new": 2, "known": 0, "matched": 0, "waiting": 2}
+        wrong = {"content": content, "format": {"date": "Tag", "colour": "red"}}
+        assert doors.send("finance", "/v1/sellers/acme/bank-lines", wrong, 422)["code"] == "unreadable_statement"
+        thanks, fee = doors.every_row("finance", "/v1/bank-lines", limit=1)
+        decide = "/v1/sellers/acme/bank-lines/{}/decision"
+        hers = {"what": "payment", "owner": "ann", "reason": "she called"}
+        assert doors.send("finance", decide.format(thanks["id"]), hers)["owner"] == "ann"
+        assert doors.send("finance", decide.format(thanks["id"]), hers, 409)["code"] == "not_open"
+        assert doors.get("finance", "/v1/ledger/balances")["items"][0]["amount_minor"] == 2_00 - 4_00
+
+        asked = doors.send("finance", "/v1/sellers/acme/reconciliations", {})
+        assert asked["seller"] == "acme"
+        Worker(doors.app, channels=[]).run_due()
+        (left,) = doors.every_row("operator", "/v1/differences")
+        assert (left["code"], left["subject"]) == ("bank_line_unknown", f"bank {fee['id']}")
+        seen_to = f"/v1/sellers/acme/differences/{left['id']}"
+        assert doors.send("operator", seen_to, {"assigned_to": "finance", "note": "a fee"})["note"] == "a fee"
+        doors.send("finance", decide.format(fee["id"]), {"what": "not_ours", "reason": "the bank's fee"})
+        doors.send("finance", "/v1/sellers/acme/reconciliations", {})
+        Worker(doors.app, channels=[]).run_due()
+        assert doors.every_row("finance", "/v1/differences") == []
+        assert doors.get("finance", "/v1/reconciliations")[0]["found"] == 0

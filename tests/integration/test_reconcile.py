@@ -4,6 +4,7 @@ At the end of each the books hold at the processor exactly what it says it holds
 """
 
 from collections.abc import Callable, Iterator
+from random import Random
 
 import pytest
 from sqlalchemy import delete, insert, update
@@ -38,7 +39,7 @@ def lost_webhook(at: Till) -> None:
 
 def lost_refund(at: Till) -> None:
     _, ref = at.paid()
-    at.gateway.create_refund(ref, amount_minor=50, currency="USD", metadata={}, key="r")
+    at.gateway.create_refund(ref, amount_minor=50, currency="USD", metadata={}, key=f"key-{next(at.numbers)}")
 
 
 def lost_dispute(at: Till) -> None:
@@ -55,7 +56,7 @@ def lost_verdict(at: Till) -> None:
 
 def lost_failure_of_a_refund(at: Till) -> None:
     id_, ref = at.paid()
-    made = at.gateway.create_refund(ref, amount_minor=50, currency="USD", metadata={}, key="r")
+    made = at.gateway.create_refund(ref, amount_minor=50, currency="USD", metadata={}, key=f"key-{next(at.numbers)}")
     at.hear(id_, ref)
     at.sandbox.orders.fail_refund(made.ref)
 
@@ -64,7 +65,7 @@ def lost_cancelling(at: Till) -> None:
     id_ = at.row()
     seen = at.pay(id_, card="pm_card_chargeCustomerFail")
     at.hear(id_, seen.ref)
-    at.gateway.cancel_payment(seen.ref, key="c")
+    at.gateway.cancel_payment(seen.ref, key=f"key-{next(at.numbers)}")
 
 
 def wrong_amount(at: Till) -> None:
@@ -87,20 +88,20 @@ def change(at: Till, id_: str, **values: object) -> None:
         connection.execute(update(payments).where(payments.c.id == id_).values(**values))
 
 
-@pytest.mark.parametrize(
-    "story",
-    [
-        lost_webhook,
-        lost_refund,
-        lost_dispute,
-        lost_verdict,
-        lost_failure_of_a_refund,
-        lost_cancelling,
-        wrong_amount,
-        wrong_fee,
-        stuck,
-    ],
-)
+LOST = [
+    lost_webhook,
+    lost_refund,
+    lost_dispute,
+    lost_verdict,
+    lost_failure_of_a_refund,
+    lost_cancelling,
+    wrong_amount,
+    wrong_fee,
+    stuck,
+]
+
+
+@pytest.mark.parametrize("story", LOST)
 def test_what_got_lost_on_its_way_is_looked_up_and_followed(at: Till, story: Callable[[Till], None]) -> None:
     story(at)
 
@@ -109,6 +110,38 @@ def test_what_got_lost_on_its_way_is_looked_up_and_followed(at: Till, story: Cal
     assert (run.acted >= 1, run.found, at.open()) == (True, 0, {})
     assert at.agrees()
     assert at.reconcile()._replace(n=0, seen={}) == run._replace(n=0, seen={}, acted=0), "said twice, done once"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_is_lost_together_exactly_what_a_person_has_to_see_is_left(at: Till, seed: int) -> None:
+    """Any of it in any order, with a comparison now and then in between."""
+    random = Random(seed)
+    injected: dict[str, Code] = {}
+    for story in random.choices(LOST, k=7):
+        story(at)
+        if random.random() < 0.2:
+            injected[f"payment {at.pay(None).ref}"] = Code.UNKNOWN_PAYMENT
+        if random.random() < 0.2:
+            gone = at.row(processor_ref=f"pi_gone_{next(at.numbers)}", state="processing")
+            injected[f"payment {gone}"] = Code.MISSING_THERE
+        if random.random() < 0.3:
+            at.reconcile()
+
+    at.reconcile()
+    assert at.open() == injected
+    assert at.agrees()
+
+
+def test_a_refund_that_comes_back_weeks_later_is_found_by_what_it_moved(at: Till) -> None:
+    id_, ref = at.paid()
+    made = at.gateway.create_refund(ref, amount_minor=50, currency="USD", metadata={}, key="late")
+    at.hear(id_, ref)
+    assert at.reconcile().found == 0
+    at.sandbox.orders.advance(20 * DAY)
+    at.sandbox.orders.fail_refund(made.ref)
+
+    assert at.reconcile(since=at.sandbox.state.now() - DAY).acted == 1
+    assert at.agrees()
 
 
 def test_nothing_differs_where_nothing_went_wrong(at: Till) -> None:
@@ -158,7 +191,7 @@ def test_a_second_payment_of_one_name_is_a_duplicate_until_it_is_refunded(at: Ti
     assert at.open() == {f"payment {second.ref}": Code.DUPLICATE}
     assert at.agrees()
 
-    at.gateway.create_refund(second.ref, amount_minor=2_00, currency="USD", metadata={}, key="r")
+    at.gateway.create_refund(second.ref, amount_minor=2_00, currency="USD", metadata={}, key=f"key-{next(at.numbers)}")
     assert at.reconcile().found == 0
     assert at.agrees()
     assert "suspense" not in at.standing()
