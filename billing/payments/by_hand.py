@@ -15,6 +15,7 @@ from billing.decisions import ReasonMissing
 from billing.ledger import Account, Line, Subject, converge
 from billing.money import is_currency
 from billing.owners import owner
+from billing.payments.cases import look_at_all_of
 from billing.payments.locks import lock_owner
 from billing.periods import trail
 from billing.store.invoices import invoices
@@ -99,6 +100,7 @@ def record(connection: Connection, received: Received, *, author: str, now: int)
             connection, author=author, what="payment_recorded_again", subject=f"payment {received.id}", now=now
         )
     _post(connection, received.owner_id, received.id, f"received: {received.reference}", now)
+    look_at_all_of(connection, received.owner_id, received.seller_id, now)
     return True
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select, tuple_, update
 
+from billing.jobs import Job, schedule
 from billing.payments.course import Place, Stage
+from billing.payments.seen import LOOK_AT_ARREARS
 from billing.store.arrears import arrears
 
 
@@ -44,6 +46,14 @@ def open_cases(connection: Connection, owner_id: str, seller_id: str) -> list[Ca
     theirs = (arrears.c.owner_id == owner_id, arrears.c.seller_id == seller_id, arrears.c.ended_at.is_(None))
     found = connection.execute(select(arrears).where(*theirs).order_by(arrears.c.opened_at, arrears.c.payment_id))
     return [Case(**row) for row in found.mappings()]
+
+
+def look_at_all_of(connection: Connection, owner_id: str, seller_id: str, now: int) -> None:
+    """What the owner owes the seller has fallen by other means than a card: their open cases are looked at soon."""
+    found = open_cases(connection, owner_id, seller_id)
+    body = [{"owner_id": owner_id, "payment_id": case.payment_id} for case in found]
+    steps = [Job(f"{LOOK_AT_ARREARS}:{owner_id}:{one['payment_id']}", LOOK_AT_ARREARS, now, one) for one in body]
+    schedule(connection, steps, now)
 
 
 def arrears_after(

@@ -18,6 +18,7 @@ from billing.invoices.policy import policy_of
 from billing.ledger import Account, Line, Subject, converge, owner_balances
 from billing.owners import owner
 from billing.payments import people
+from billing.payments.cases import look_at_all_of
 from billing.payments.locks import lock_owner
 from billing.payments.people import Deed, Person
 from billing.payments.provisions import lock_seller, provided_minor
@@ -222,6 +223,7 @@ def _posted(connection: Connection, owner_id: str, id_: str, author: str, becaus
         connection.execute(update(credits_given).where(*_named(owner_id, id_)).values(**uses))
     done = _decided(connection, owner_id, id_, POSTED, author, because, now)
     converge(connection, done.subject, books_of(done), f"{done.kind.replace('_', ' ')}: {done.reason}", now)
+    look_at_all_of(connection, owner_id, done.seller_id, now)
     return done
 
 

@@ -86,7 +86,7 @@ def _go_on(connection: Connection, case: Case, payment: Payment, now: int) -> in
         case = _do(connection, case, payment, dunning, now)
     elif payment.attempts > case.told:
         case = _tell_of_failure(connection, case, payment, dunning, now)
-    return case.next_at
+    return now + course.DAY_S if case.next_at is None and case.ended_at is None else case.next_at
 
 
 def _do(connection: Connection, case: Case, payment: Payment, dunning: Dunning, now: int) -> Case:
@@ -143,12 +143,6 @@ def new_method(connection: Connection, owner_id: str, seller_id: str, now: int) 
             collect_again(connection, payment, now)
             tried += 1
     return tried
-
-
-def look_at_all_of(connection: Connection, owner_id: str, seller_id: str, now: int) -> None:
-    """What the owner owes the seller has fallen by other means than a card: their open cases are looked at."""
-    for case in open_cases(connection, owner_id, seller_id):
-        _look_soon(connection, case, now)
 
 
 def _look_soon(connection: Connection, case: Case, now: int) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from billing import ledger
 from billing.invoices.policy import Dunning, Policy, decide
 from billing.ledger import Account, Line, Transfer
-from billing.payments import blocks, cases
+from billing.payments import blocks, by_hand, cases
 from billing.payments.cases import Case
 from billing.payments.credits import Code as CreditCode
 from billing.payments.credits import Wanted, ask, take_back
@@ -181,3 +181,25 @@ def test_it_ends_when_nothing_is_owed_any_more(here: Till) -> None:
         ask(connection, wanted, ENGINE, NOW)
     here.work(NOW + 3 * DAY)
     assert (case(here).ended_because, here.payment().state) == ("nothing is owed any more", "cancelled")
+
+
+def test_who_is_blocked_and_pays_by_hand_may_charge_again(here: Till) -> None:
+    policy(here, retry_days=(), last_step="block", last_step_days=3)
+    here.add_card(DECLINES)
+    invoice = owes(here)
+    here.work(NOW + 3 * DAY)
+    assert blocked(here)
+    paid = by_hand.Received(
+        owner_id="ann",
+        seller_id="acme",
+        currency="USD",
+        amount_minor=10_00,
+        reference="receipt 7",
+        received_at=here.clock.now(),
+        invoice_id=invoice,
+    )
+    with here.app.writing() as connection:
+        by_hand.record(connection, paid, author="test", now=here.clock.now())
+    here.work()
+    states = {one.means: one.state for one in here.payments()}
+    assert (blocked(here), states) == (False, {"card": "cancelled", "hand": "succeeded"})
