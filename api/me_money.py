@@ -42,7 +42,7 @@ class MyCredit(BaseModel):
 def list_my_refunds(idlefee: Engine, principal: Owner) -> list[MyRefund]:
     """Refunds, the newest first; those that nobody has approved yet are no promise and are left out."""
     with idlefee.reading() as connection:
-        found = waiting.refunds_of(connection, me(principal))
+        found = waiting.promised_refunds(connection, me(principal))
     return [
         MyRefund(
             id=one.id,
@@ -55,7 +55,6 @@ def list_my_refunds(idlefee: Engine, principal: Owner) -> list[MyRefund]:
             asked_at=one.asked_at,
         )
         for one in found
-        if one.state not in ("asked", "refused")
     ]
 
 
@@ -63,7 +62,7 @@ def list_my_refunds(idlefee: Engine, principal: Owner) -> list[MyRefund]:
 def list_my_credits(idlefee: Engine, principal: Owner) -> list[MyCredit]:
     """Credits, the newest first."""
     with idlefee.reading() as connection:
-        found = waiting.credits_of(connection, me(principal))
+        found = waiting.posted_credits(connection, me(principal))
     return [
         MyCredit(
             id=one.id,
@@ -74,7 +73,6 @@ def list_my_credits(idlefee: Engine, principal: Owner) -> list[MyCredit]:
             posted_at=one.decided_at,
         )
         for one in found
-        if one.kind == "credit" and one.state == "posted"
     ]
 
 

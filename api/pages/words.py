@@ -68,6 +68,7 @@ NOT_BILLABLE = {
 DECISIONS = {
     "excuse": "Excused",
     "out_of_service": "Out of service",
+    "back_in_service": "Back in service",
     "void": "Message voided",
     "claim": "Claimed",
     "waiver": "Waived",
@@ -137,6 +138,15 @@ NOTICES = {
 }
 
 LANGUAGES = {"en": "English", "de": "Deutsch"}
+
+
+REFUNDS = {
+    "approved": "On its way back",
+    "sent": "On its way back",
+    "pending": "On its way back",
+    "succeeded": "Paid back",
+    "failed": "Could not be paid back: it is your credit",
+}
 
 
 def word(of: dict[str, str], code: str) -> str:

@@ -1,5 +1,4 @@
-"""What waits for finance: refunds and credits that were asked for, oldest first. Reads only; doors and pages list them.
-"""
+"""What waits for finance, oldest first, and what owners see of it: refunds and credits. Reads only."""
 
 from typing import Any
 
@@ -27,16 +26,17 @@ def credits_after(
     return [Given(**row) for row in _rows(connection, credits_given, after, most, state, owner_id)]
 
 
-def refunds_of(connection: Connection, owner_id: str) -> list[Refund]:
-    """Every refund of an owner, newest first."""
-    statement = select(refunds).where(refunds.c.owner_id == owner_id).order_by(refunds.c.asked_at.desc(), refunds.c.id)
+def promised_refunds(connection: Connection, owner_id: str) -> list[Refund]:
+    """What an owner gets or got back, newest first; a refund that nobody has approved yet is no promise."""
+    theirs = (refunds.c.owner_id == owner_id, refunds.c.state.not_in(("asked", "refused")))
+    statement = select(refunds).where(*theirs).order_by(refunds.c.asked_at.desc(), refunds.c.id)
     return [Refund(**row) for row in connection.execute(statement).mappings()]
 
 
-def credits_of(connection: Connection, owner_id: str) -> list[Given]:
-    """Every credit and write-off of an owner, newest first."""
-    newest = (credits_given.c.asked_at.desc(), credits_given.c.id)
-    statement = select(credits_given).where(credits_given.c.owner_id == owner_id).order_by(*newest)
+def posted_credits(connection: Connection, owner_id: str) -> list[Given]:
+    """What an owner was let off, newest first. Write-offs are the seller's own business."""
+    theirs = (credits_given.c.owner_id == owner_id, credits_given.c.kind == "credit", credits_given.c.state == "posted")
+    statement = select(credits_given).where(*theirs).order_by(credits_given.c.asked_at.desc(), credits_given.c.id)
     return [Given(**row) for row in connection.execute(statement).mappings()]
 
 

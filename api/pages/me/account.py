@@ -12,6 +12,8 @@ from api.pages.rendering import page
 from billing.invoices.standing import carried_of
 from billing.ledger import owner_balances
 from billing.owners import owner
+from billing.payments import waiting
+from billing.payments.blocks import standing
 from billing.statements import statements
 
 LATEST_STATEMENTS = 6
@@ -35,6 +37,9 @@ def account(request: Request, idlefee: Engine, owner_id: OwnerId) -> Response:
             ],
             browsers=open_browsers(connection, owner_id, request.state.page["now"]),
             carried=carried_of(connection, owner_id),
+            blocks=standing(connection, owner_id),
+            refunds=waiting.promised_refunds(connection, owner_id),
+            credits=waiting.posted_credits(connection, owner_id),
             sellers=sellers,
             statements=statements(connection, owner_id, request.state.page["now"])[:LATEST_STATEMENTS],
         )
