@@ -17,9 +17,11 @@ from api.pages.views import SessionView
 from api.pages.visitors import finance
 from api.paging import Cursor, cursor_at, place_of
 from billing.books import AccountRef, Place, Wanted, latest_entries
-from billing.ledger import Account, trial_balance
+from billing.ledger import Account
 from billing.listing import Wanted as WantedSessions
 from billing.listing import Where
+from billing.sums.entries import trial_balance
+from sessions.database import one_moment
 
 NOT_BILLABLE_DAYS = 30
 DAY_S = 86_400
@@ -31,7 +33,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute, dependencies=
 def trial(request: Request, idlefee: Engine) -> Response:
     """The trial balance by seller and currency, each summing to zero; and the piles."""
     now = request.state.page["now"]
-    with idlefee.reading() as connection:
+    with one_moment(idlefee.engine) as connection:
         rows = trial_balance(connection)
         found = books.piles(connection, now - NOT_BILLABLE_DAYS * DAY_S)
         sellers = owners.seller_names(connection)

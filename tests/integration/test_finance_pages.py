@@ -88,7 +88,7 @@ def test_one_charge_tells_its_whole_story(visited: Visits) -> None:
         "Plugged in",
         "Charge complete",
         "Posted",
-        "Owners owe , ann",
+        "Owners owe ann",
         "Revenue",
         "You pay $2.00",
         "No invoice",

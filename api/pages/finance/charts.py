@@ -31,7 +31,7 @@ def chart(title: str, kind: str, days: Sequence[Day], currency: str) -> Markup:
     lowest = min((day.amount_minor for day in days), default=0)
     highest, lowest = max(highest, 0), min(lowest, 0)
     span = max(1, highest - lowest)
-    zero = HEIGHT * highest // span if highest else 0
+    zero = HEIGHT * highest // span if highest else (0 if lowest else HEIGHT)
     width = WHOLE // max(1, len(days))
     bars: list[svg.Element] = []
     for at, day in enumerate(days):

@@ -56,6 +56,10 @@ class Book:
         moved = self.posted if kind == "posted" else self.collected
         return chart(title, kind, [Day(day, moved.get(day, 0)) for day in self.days], self.currency)
 
+    def highest(self, moved: dict[str, int]) -> int:
+        """The best of the days."""
+        return max((moved.get(day, 0) for day in self.days), default=0)
+
     def last(self, moved: dict[str, int], days: int) -> int:
         """What the last days came to, today's as far as it is over."""
         return sum(moved.get(day, 0) for day in self.days[-days:])

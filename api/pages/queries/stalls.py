@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from sessions.store.queries import SessionKey
-from sessions.store.tables import sessions, stalls, station_contacts
+from sessions.store.tables import sessions, stalls, station_contacts, stations
 
 
 class Contact(NamedTuple):
@@ -66,5 +66,10 @@ def open_at(connection: Connection, at: Collection[StallRow]) -> list[SessionKey
 
 def session_keys(connection: Connection, session_ids: Collection[str]) -> list[SessionKey]:
     """The keys of those that exist."""
-    statement = select(sessions.c.site_id, sessions.c.id).where(sessions.c.id.in_(sorted(session_ids)))
+    # By their stations' sites: their key leads with the site, and without it every session there is would be read.
+    named = {session_id.partition("/")[0] for session_id in session_ids}
+    its_sites = select(stations.c.site_id).where(stations.c.id.in_(sorted(named)))
+    statement = select(sessions.c.site_id, sessions.c.id).where(
+        sessions.c.site_id.in_(its_sites), sessions.c.id.in_(sorted(session_ids))
+    )
     return [SessionKey(row[0], row[1]) for row in connection.execute(statement)]
