@@ -59,6 +59,15 @@ class OutOfService(Body):
     reason: Reason
 
 
+class BackInService(Body):
+    """A stall that is back, after it was out of service until further notice."""
+
+    station: Id
+    stall: Text64
+    ends_at: Annotated[Stamp | None, Field(description="since when it is back; null: now")] = None
+    reason: Reason
+
+
 class Void(Body):
     """An event that counts for nothing, whatever its content."""
 
@@ -167,6 +176,24 @@ def take_out_of_service(idlefee: Engine, principal: Operator, stall: OutOfServic
             connection,
             (stall.station, stall.stall),
             stall.starts_at,
+            stall.ends_at,
+            author=principal.author,
+            reason=stall.reason,
+            now=now,
+            request_key=key,
+        )
+
+    return decide(idlefee, decision)
+
+
+@router.post("/back-in-service", responses=WRITES)
+def bring_back_in_service(idlefee: Engine, principal: Operator, stall: BackInService, key: RequestKey) -> Decided:
+    """End what was recorded without an end: fees that depend on how full the site is settle again."""
+
+    def decision(connection: Connection, now: int) -> list[Settlement]:
+        return decisions.back_in_service(
+            connection,
+            (stall.station, stall.stall),
             stall.ends_at,
             author=principal.author,
             reason=stall.reason,

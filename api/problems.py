@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from api.access.leaving import StillPluggedIn
 from billing.assignments import AlreadyAssigned, BackDated, TariffUnknown
-from billing.decisions import AmountTooSmall, EmptyInterval, NothingToDecide, ReasonMissing
+from billing.decisions import AmountTooSmall, EmptyInterval, InService, NothingToDecide, ReasonMissing
 from billing.exports.table import ParquetMissing
 from billing.invoices.policy import PolicyFaults
 from billing.notices.contacts import BadContact, TooManyContacts
@@ -128,6 +128,7 @@ _MEANING: dict[type[Exception], tuple[int, str, str]] = {
     BadContact: (422, "bad_contact", "Nobody can be told there"),
     BadName: (422, "bad_name", "This cannot be a name here"),
     EmptyInterval: (422, "empty_interval", "An interval ends after it begins"),
+    InService: (409, "in_service", "There is nothing to end"),
     KeyReused: (409, "key_reused", "The Idempotency-Key was used before with another content"),
     NameTaken: (409, "name_taken", "That name is taken"),
     InTheWay: (409, "checks_in_the_way", "The month cannot be closed yet"),

@@ -24,9 +24,10 @@ from sessions.facts import (
     recorded_under,
     refuse_replay,
     sessions_overlapping,
+    site_facts,
 )
 from sessions.intake import touched_by_event
-from sessions.sites import Unknown, site, site_of_station
+from sessions.sites import Stretch, Unknown, site, site_of_station, stretches_out
 from sessions.store.queries import SessionKey, lock_stations
 from sessions.store.tables import events, sessions, sites, stalls, stations
 
@@ -48,6 +49,13 @@ class NothingToDecide(Exception):
 
 class AmountTooSmall(ValueError):
     """An amount waived is above zero."""
+
+
+class InService(Exception):
+    """At that moment the stall is not out of service until further notice."""
+
+    def __init__(self, stall: tuple[str, str]) -> None:
+        super().__init__(f"{'/'.join(stall)} is not out of service until further notice at that time")
 
 
 def session_key(connection: Connection, session_id: str) -> SessionKey:
@@ -107,7 +115,10 @@ def out_of_service(
     now: int,
     request_key: str | None = None,
 ) -> list[Settlement]:
-    """The (station, stall) is not in service during [starts_at, ends_at): occupancy counts without it."""
+    """The (station, stall) is not in service during [starts_at, ends_at): occupancy counts without it.
+
+    With no end it lasts until it is `back_in_service`.
+    """
     _interval(starts_at, FOREVER if ends_at is None else ends_at)
     site_id = site_of_station(connection, stall[0])
     _stall(connection, site_id, stall)
@@ -125,6 +136,51 @@ def out_of_service(
     recorded = _record(connection, fact, now)
     keys = sessions_overlapping(connection, site_id, starts_at, FOREVER if ends_at is None else ends_at)
     return resettle(connection, keys, now, Cause(f"out of service: {reason}", f"out_of_service:{recorded.n}"))
+
+
+def back_in_service(
+    connection: Connection,
+    stall: tuple[str, str],
+    at: int | None,
+    *,
+    author: str,
+    reason: str,
+    now: int,
+    request_key: str | None = None,
+) -> list[Settlement]:
+    """The (station, stall) is back since `at` (none: now), which ends what was recorded without an end.
+
+    Raises `InService` where nothing without an end holds at `at`. An end that was recorded before can be moved to an
+    earlier moment; to a later one by a second interval.
+    """
+    site_id = site_of_station(connection, stall[0])
+    _stall(connection, site_id, stall)
+    ends_at = now if at is None else at
+    fact = Fact(
+        site_id=site_id,
+        kind=Kind.BACK_IN_SERVICE,
+        author=author,
+        reason=_reason(reason),
+        key=request_key,
+        station_id=stall[0],
+        stall=stall[1],
+        ends_at=ends_at,
+        recorded_at=now,
+    )
+    refuse_replay(connection, [fact])
+    counted_out = _until_further_notice(connection, site_id, stall, ends_at)
+    if not counted_out:
+        raise InService(stall)
+    recorded = record_facts(connection, [fact], now)[0]
+    keys = sessions_overlapping(connection, site_id, ends_at, max(one.end for one in counted_out))
+    return resettle(connection, keys, now, Cause(f"back in service: {reason}", f"back_in_service:{recorded.n}"))
+
+
+def _until_further_notice(connection: Connection, site_id: str, stall: tuple[str, str], at: int) -> list[Stretch]:
+    """What was recorded without an end for the stall and holds at `at`, as far as it reached until now."""
+    facts = site_facts(connection, [site_id], [Kind.OUT_OF_SERVICE, Kind.BACK_IN_SERVICE]).get(site_id, [])
+    endless = [fact for fact in facts if fact.kind is Kind.BACK_IN_SERVICE or fact.ends_at is None]
+    return [one for one in stretches_out(endless) if one[:2] == stall and one.start < at < one.end]
 
 
 def void_event(

@@ -24,6 +24,7 @@ class Kind(StrEnum):
 
     EXCUSE = "excuse"  # station_id and stall, or neither: the whole site; starts_at, ends_at
     OUT_OF_SERVICE = "out_of_service"  # station_id, stall; starts_at, ends_at or none
+    BACK_IN_SERVICE = "back_in_service"  # station_id, stall; ends_at: when what had no end ended
     VOID = "void"  # station_id, event_id
     NOTICE_ACCEPTED = "notice_accepted"  # session_id; starts_at: when a channel took its first; event_id: which notice
     CLAIM = "claim"  # session_id, owner_id (none: nobody's)
@@ -72,6 +73,8 @@ class KeyReused(Exception):
         super().__init__("the key was used before with another content: choose a new key for a new request")
         self.key = key
 
+
+_UNTIL_NOW = (Kind.RERATE, Kind.BACK_IN_SERVICE)  # kinds whose end, where none was asked for, is now
 
 _COLUMNS = (
     "site_id",
@@ -140,7 +143,7 @@ def refuse_replay(connection: Connection, asked: Iterable[Fact]) -> None:
 
 def _asked(fact: Fact) -> Fact:
     amount_minor = None if fact.kind is Kind.RELEASE else fact.amount_minor
-    ends_at = None if fact.kind is Kind.RERATE and fact.ends_at == fact.recorded_at else fact.ends_at
+    ends_at = None if fact.kind in _UNTIL_NOW and fact.ends_at == fact.recorded_at else fact.ends_at
     return replace(fact, amount_minor=amount_minor, ends_at=ends_at, tariff_version=None, n=0, recorded_at=0)
 
 

@@ -5,8 +5,8 @@ All moments here are on our clock: what stations say is corrected by each sessio
 
 import re
 from bisect import bisect_left, bisect_right
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from itertools import groupby
 from operator import attrgetter
@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
 from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 
 from sessions.database import is_postgresql, one_of
-from sessions.facts import FOREVER, Kind, site_facts
+from sessions.facts import FOREVER, Fact, Kind, site_facts
 from sessions.store.tables import sellers, sessions, sites, stalls, station_contacts, stations
 
 NAME = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -176,7 +176,7 @@ def occupancy(connection: Connection, site_id: str, starts_at: int, ends_at: int
         starts_at,
         ends_at,
         busy=_busy_stretches(connection, site_id, starts_at, ends_at),
-        out=_out_of_service(connection, site_id),
+        out=out_of_service(connection, [site_id]),
         standing=[Stretch(*row, FOREVER) for row in connection.execute(standing)],
     )
 
@@ -259,14 +259,27 @@ def occupied_stretch(
     return Stretch(station_id, stall, plugged_in_at + offset_s, FOREVER if end is None else end + offset_s)
 
 
-def _out_of_service(connection: Connection, site_id: str) -> list[Stretch]:
-    recorded = site_facts(connection, [site_id], [Kind.OUT_OF_SERVICE]).get(site_id, [])
+def out_of_service(connection: Connection, site_ids: Collection[str]) -> list[Stretch]:
+    """Where the sites' stalls are out of service, from when to when."""
+    recorded = site_facts(connection, site_ids, [Kind.OUT_OF_SERVICE, Kind.BACK_IN_SERVICE])
+    return stretches_out(fact for facts in recorded.values() for fact in facts)
+
+
+def stretches_out(recorded: Iterable[Fact]) -> list[Stretch]:
+    """An interval without an end runs to the first moment after its beginning at which its stall is back, in whatever
+    order they were recorded.
+    """
+    back: dict[tuple[str, str], list[int]] = defaultdict(list)
+    taken: list[Stretch] = []
+    for fact in recorded:
+        station_id, stall, ends_at = fact.station_id or "", fact.stall or "", fact.ends_at
+        if fact.kind is Kind.BACK_IN_SERVICE:
+            back[station_id, stall].append(ends_at or 0)
+        else:
+            taken.append(Stretch(station_id, stall, fact.starts_at or 0, FOREVER if ends_at is None else ends_at))
     return [
-        Stretch(
-            fact.station_id or "",
-            fact.stall or "",
-            fact.starts_at or 0,
-            FOREVER if fact.ends_at is None else fact.ends_at,
-        )
-        for fact in recorded
+        one._replace(end=min((at for at in back[one[:2]] if at > one.start), default=FOREVER))
+        if one.end == FOREVER
+        else one
+        for one in taken
     ]

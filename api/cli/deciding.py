@@ -111,6 +111,26 @@ def out_of_service(
     tell_settlements(done, as_json)
 
 
+@app.command("back-in-service")
+def back_in_service(
+    stall: Stall,
+    reason: Reason,
+    at: Annotated[str | None, typer.Option("--at", help="Since when, as 2025-05-13T14:00+02:00; else now.")] = None,
+    database: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """End an out-of-service that was to last until further notice: the stall counts again since --at, or now."""
+    where, moment = asking.stall(stall), asking.moment(at, "--at")
+    with opened(database) as idlefee:
+        from billing import decisions
+
+        with idlefee.writing() as connection:
+            done = decisions.back_in_service(
+                connection, where, moment, author=AUTHOR, reason=reason, now=idlefee.clock.now()
+            )
+    tell_settlements(done, as_json)
+
+
 @app.command()
 def void(
     station: Annotated[str, typer.Argument(help="The station that sent it.", show_default=False)],

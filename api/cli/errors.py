@@ -146,6 +146,7 @@ def _meanings() -> Mapping[type[BaseException], tuple[Words, Exit]]:
         RoleUnusable: (plain, Exit.USAGE),
         decisions.ReasonMissing: (plain, Exit.USAGE),
         decisions.EmptyInterval: (lambda _: "--to must be later than --from", Exit.USAGE),
+        decisions.InService: (plain, Exit.DIFFERENCES),
         decisions.AmountTooSmall: (lambda _: "an amount waived is above zero", Exit.USAGE),
         decisions.NothingToDecide: (
             lambda error: f"nothing of session {error} waits in review: see `{PROGRAM} review list`",

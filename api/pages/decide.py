@@ -97,6 +97,20 @@ def out_of_service(idlefee: Engine, visitor: AnOperator, form: SentForm) -> Resp
     return _decided(idlefee, visitor, form, decide, "/operations#recorded")
 
 
+@router.post("/decide/back-in-service")
+def back_in_service(idlefee: Engine, visitor: AnOperator, form: SentForm) -> Response:
+    """A stall that was out of service until further notice is back, since a moment or now."""
+
+    def decide(connection: Connection, now: int, given: dict[str, Any]) -> None:
+        place, stall = _place(connection, form["place"])
+        if stall is None:
+            raise Problem(422, "no_stall", "No stall was chosen", "Choose one stall of the site.")
+        at = _moment(form["at"], place, "Since", later=True) if form["at"] else None
+        decisions.back_in_service(connection, stall, at, now=now, **given)
+
+    return _decided(idlefee, visitor, form, decide, "/operations#recorded")
+
+
 @router.post("/decide/revive", dependencies=[Depends(operator)])
 def try_again(idlefee: Engine, form: SentForm) -> Response:
     """Let a parked step run again."""

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -23,9 +23,8 @@ from api.pages.timeline import draw_row
 from api.pages.views import SessionView, stall_name
 from api.pages.visitors import Anybody, Visitor
 from billing.ledger import trial_balance
-from sessions.facts import FOREVER, Kind, site_facts
 from sessions.registry import sites_after
-from sessions.sites import Site
+from sessions.sites import Site, out_of_service
 
 SITES_A_PAGE = 8
 STALLS_A_PAGE = 36
@@ -75,7 +74,7 @@ def stalls_of(sight: Sight, sites: Sequence[Site], subject: Subject) -> list[Sit
     site_ids = [site.id for site in sites]
     rows = queries.stalls_of(connection, site_ids, STALLS_A_PAGE)
     there = queries.stall_counts(connection, site_ids)
-    closed = _out_of_service(connection, site_ids, sight.now)
+    closed = {out[:2] for out in out_of_service(connection, site_ids) if out.start <= sight.now < out.end}
     standing = {
         StallRow(view.key.site_id, view.key.station_id, view.stall): view
         for view in sight.views(queries.open_at(connection, rows))
@@ -95,16 +94,6 @@ def _stall_view(row: StallRow, view: SessionView | None, closed: bool, subject: 
         return StallView(row, "out_of_service" if closed else "free", None, None, is_yours=False)
     is_yours = subject.owner_id is not None and view.owner_id == subject.owner_id
     return StallView(row, view.state, view, view.path if subject.is_staff or is_yours else None, is_yours)
-
-
-def _out_of_service(connection: Connection, site_ids: Collection[str], now: int) -> set[tuple[str | None, str | None]]:
-    recorded = site_facts(connection, site_ids, [Kind.OUT_OF_SERVICE])
-    return {
-        (fact.station_id, fact.stall)
-        for facts in recorded.values()
-        for fact in facts
-        if (fact.starts_at or 0) <= now < (FOREVER if fact.ends_at is None else fact.ends_at)
-    }
 
 
 def stamps_of(_connection: Connection, subjects: Sequence[Subject], now: int) -> dict[Subject, Stamp]:

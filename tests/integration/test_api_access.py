@@ -96,6 +96,7 @@ DOORS = {
     ("POST", "/v1/out-of-service"): door(
         "operator", body={"station": "m1", "stall": "1", "starts_at": AT, "reason": "x"}
     ),
+    ("POST", "/v1/back-in-service"): door("operator", body={"station": "m1", "stall": "1", "reason": "x"}),
     ("POST", "/v1/voids"): door("operator", body={"station": "m1", "event": "bobs-4", "reason": "x"}),
     ("GET", "/v1/reviews"): READ,
     ("POST", "/v1/reviews/release"): door("operator", body={"session": "m1/bobs", "reason": "x"}),

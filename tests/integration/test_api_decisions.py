@@ -179,6 +179,23 @@ def test_a_stall_out_of_service_raises_how_full_a_site_was(doors: Doors) -> None
     assert (before, fee(doors, "h1/anns")) == (2_50, 5_00)
     assert {change["session"] for change in done["changed"]} == {"h1/anns", "h2/nobodys"}
 
+    back = {"station": "h1", "stall": "3", "reason": "new cable"}
+    for too_early in (NOON - 60, NOON):
+        refused = doors.send("operator", "/v1/back-in-service", back | {"ends_at": rfc3339(too_early)}, 409)
+        assert refused["code"] == "in_service"
+    done = doors.send("operator", "/v1/back-in-service", back, key="k-back")  # now, when both have left
+    assert (done["changed"], fee(doors, "h1/anns")) == ([], 5_00)
+    doors.app.clock.advance(60)  # type: ignore[attr-defined]
+    assert doors.send("operator", "/v1/back-in-service", back, key="k-back")["replayed"] is True
+    assert doors.send("operator", "/v1/back-in-service", back, 409)["code"] == "in_service"
+    done = doors.send("operator", "/v1/back-in-service", back | {"ends_at": rfc3339(NOON + 60)})  # or rather at once
+    assert ({change["session"] for change in done["changed"]}, fee(doors, "h1/anns")) == (
+        {"h1/anns", "h2/nobodys"},
+        2_50,
+    )
+    doors.send("operator", "/v1/out-of-service", out | {"starts_at": rfc3339(NOON + 60), "reason": "cut again"})
+    assert fee(doors, "h1/anns") == 5_00  # an end that was told is none for what begins with it
+
 
 def test_a_voided_event_counts_for_nothing_and_is_voided_once(doors: Doors) -> None:
     void = {"station": "h1", "event": "anns-3", "reason": "stuck sensor"}

@@ -26,7 +26,7 @@ def test_help_does_not_wait_for_the_database_driver() -> None:
 
 EVERY_COMMAND = [
     *("serve", "demo", "worker", "migrate", "import", "explain", "find"),
-    *("waive", "excuse", "out-of-service", "void", "claim", "verify", "rerate"),
+    *("waive", "excuse", "out-of-service", "back-in-service", "void", "claim", "verify", "rerate"),
     *(f"{thing} {verb}" for thing in ("seller", "site", "station", "stall", "owner", "token", "vehicle", "access")
       for verb in ("add", "list")),
     *("access revoke", "review list", "review release", "review reject", "jobs list", "jobs revive"),

@@ -131,6 +131,10 @@ def test_a_stall_out_of_service_is_recorded(billed: Shell) -> None:
     done = billed.json("out-of-service", "st-1/1", "--from", "2025-05-01T00:00:00Z", "--reason", "broken")
     assert done["recorded"] is True
     assert billed("out-of-service", "st-1/9", "--reason", "broken").code == 1
+    mended = ("back-in-service", "st-1/1", "--reason", "mended")
+    assert billed.json(*mended, "--at", "2025-05-02T00:00:00Z")["recorded"] is True
+    refused = billed(*mended)
+    assert (refused.code, refused.err.count("until further notice")) == (1, 1)
 
 
 def test_what_waits_in_review_is_listed_released_and_rejected(shell: Shell, tmp_path: Path) -> None:

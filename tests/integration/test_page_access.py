@@ -137,6 +137,7 @@ PAGES = {
     ("POST", "/decide/void"): page("operator", form={**SESSION, "event": "bobs-4"}),
     ("POST", "/decide/excuse"): page("operator", form={"site": "market", **REASON}),
     ("POST", "/decide/out-of-service"): page("operator", form={"station": "m1", "stall": "1", **REASON}),
+    ("POST", "/decide/back-in-service"): page("operator", form={"place": "market m1 1", **REASON}),
     ("POST", "/decide/revive"): page("operator", form={"key": "none"}),
 }
 LEAVES = {("POST", "/sign-out"), ("POST", "/sign-out/everywhere")}  # whoever sends them is out

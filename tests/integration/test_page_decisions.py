@@ -107,6 +107,14 @@ def test_a_stall_out_of_service_says_so(visited: Visits) -> None:
     form = {"place": "harbour h1 1", "from": "2027-01-15T09:00", "to": "", "reason": "paint"}
     visited.send("operator", "/operations", "/decide/out-of-service", 303, **form)
     assert "h1 · 1 Out of service" in visited.read("", "/")
+    back = {"place": "harbour h1 1", "at": "2027-01-15T09:30", "reason": "dry"}
+    assert "h1 · 1, since Jan 15, 2027, 09:00 CET" in visited.read("operator", "/operations")
+    visited.send("operator", "/operations", "/decide/back-in-service", 409, **back | {"at": "2027-01-15T08:30"})
+    visited.send("operator", "/operations", "/decide/back-in-service", 303, **back)
+    assert "h1 · 1 Free" in visited.read("", "/")
+    shown = visited.read("operator", "/operations")
+    assert "Back in service h1 · 1, since 2027-01-15T" in shown
+    assert "Bring a stall back" not in shown
 
 
 def test_a_form_from_elsewhere_changes_nothing(visited: Visits) -> None:

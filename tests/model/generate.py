@@ -335,7 +335,10 @@ def site_facts(rng: Random, world: World, site: str, stalls: list[SessionKey], b
     for _ in range(rng.choice((0, 0, 1, 2))):
         start = begin + rng.randrange(0, 10_800)
         end = None if likely(rng, 30) else start + 1 + length(rng)
-        facts.append({"kind": "out_of_service", "stall": rng.choice(stalls), "start": start, "end": end})
+        stall = rng.choice(stalls)
+        facts.append({"kind": "out_of_service", "stall": stall, "start": start, "end": end})
+        if end is None and likely(rng, 50):
+            facts.append({"kind": "back_in_service", "stall": stall, "at": start + 1 + length(rng)})
     for _ in range(rng.choice((0, 0, 0, 1, 2))):
         start = begin + rng.randrange(0, 7200)
         order = {"from": start, "to": start + 3600, "tariff": rng.choice(tariffs), "n": rng.getrandbits(40)}

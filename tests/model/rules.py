@@ -249,7 +249,7 @@ def rate_by_second(
     """The rate at a second of the session's station time: the highest occupancy tier reached, or the base."""
     stalls = [tuple(stall) for stall in world["sites"][world["stations"][session.station]]["stalls"]]
     taken = occupations(log, sessions, world["session_timeout_s"], now) if tariff["tiers"] else []
-    closed = [fact for fact in facts if fact["kind"] == "out_of_service"]
+    closed = closures(facts)
     mine = (session.station, session.stall)
 
     def rate_at(at: int) -> int:
@@ -281,6 +281,17 @@ def occupations(
             until = min(until, end.next_plug_in_at + session.offset_s)
         taken.append(((session.station, session.stall), session.plugged_in_at + session.offset_s, until))
     return taken
+
+
+def closures(facts: list[Fact]) -> list[Fact]:
+    """When stalls are out of service: without an end of its own, until somebody says that the stall is back."""
+    found = []
+    for fact in facts:
+        if fact["kind"] == "out_of_service":
+            told = [one["at"] for one in facts if one["kind"] == "back_in_service" and one["stall"] == fact["stall"]]
+            behind = [at for at in told if at > fact["start"]]
+            found.append({**fact, "end": min(behind)} if fact["end"] is None and behind else fact)
+    return found
 
 
 def is_closed(fact: Fact, stall: tuple[str, str], ours: int) -> bool:

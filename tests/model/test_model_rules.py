@@ -208,6 +208,8 @@ def test_a_stall_out_of_service_counts_in_no_tier() -> None:
     closed = {"kind": "out_of_service", "stall": ("st", "2"), "start": 2400, "end": None}
     half = world(stalls=2, rate_minor_per_minute=0, tiers=[(100, 100)])
     assert bill([*facts, closed], half, SESSION, NOW)["fee_minor"] == 5_00
+    back = {"kind": "back_in_service", "stall": ("st", "2"), "at": 2520}
+    assert bill([back, *facts, closed], half, SESSION, NOW)["fee_minor"] == 2_00
 
 
 def test_a_zero_rate_uses_up_grace_and_minutes() -> None:

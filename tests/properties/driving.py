@@ -156,6 +156,9 @@ class Deployment:
     def _out_of_service(self, connection: Connection, fact: model.Fact, now: int) -> None:
         decisions.out_of_service(connection, tuple(fact["stall"]), fact["start"], fact["end"], now=now, **BY)
 
+    def _back_in_service(self, connection: Connection, fact: model.Fact, now: int) -> None:
+        decisions.back_in_service(connection, tuple(fact["stall"]), fact["at"], now=now, **BY)
+
     def _void(self, connection: Connection, fact: model.Fact, now: int) -> None:
         decisions.void_event(connection, fact["station"], fact["id"], now=now, **BY)
 

@@ -27,7 +27,7 @@ from tests.model.events import (
     read_sessions,
 )
 from tests.model.generate import random_history, random_now, random_world, sessions_named
-from tests.model.rules import bill, occupations, pinned_tariff, stations_beside
+from tests.model.rules import bill, closures, occupations, pinned_tariff, stations_beside
 
 SEEDS = range(60)
 
@@ -112,7 +112,7 @@ def occupancy(
     log = read_log(facts)
     sessions = read_sessions(log, stations_beside(world, session[0]))
     taken = occupations(log, sessions, world["session_timeout_s"], now)
-    closed = [fact for fact in facts if fact["kind"] == "out_of_service"]
+    closed = closures(facts)
     moments = {at for _, start, end in taken for at in (start, end)}
     moments |= {at for fact in closed for at in (fact["start"], fact["end"]) if at is not None}
     return [

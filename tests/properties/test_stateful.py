@@ -90,6 +90,12 @@ class AnyOrder(RuleBasedStateMachine):
         end = None if length_s is None else start + length_s
         self.witness.decide({"kind": "out_of_service", "stall": stall, "start": start, "end": end})
 
+    @precondition(lambda self: self.witness.out_until_further_notice())
+    @rule(pick=ONE, length_s=LENGTHS_S)
+    def back_in_service(self, pick: int, length_s: int) -> None:
+        out = chosen(self.witness.out_until_further_notice(), pick)
+        self.witness.decide({"kind": "back_in_service", "stall": out["stall"], "at": out["start"] + length_s})
+
     @rule(pick=ONE, tariff=st.sampled_from(TARIFFS), start_s=STARTS_S, everywhere=st.booleans())
     def rerate(self, pick: int, tariff: str, start_s: int, everywhere: bool) -> None:
         site = None if everywhere else chosen(sorted(self.witness.world["sites"]), pick)

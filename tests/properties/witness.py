@@ -9,7 +9,7 @@ from tests.databases import PostgresDatabases, SqliteDatabases
 from tests.model.events import Fact, SessionKey, World, content
 from tests.model.generate import sessions_named
 from tests.model.posting import NOTHING_POSTED, Posting, post
-from tests.model.rules import bill
+from tests.model.rules import bill, closures
 from tests.properties.driving import Deployment
 
 HOUR_S = 3600
@@ -47,6 +47,10 @@ class Witness:
     def waiting(self) -> list[SessionKey]:
         """Sessions with a fee that waits for a person."""
         return sorted(session for session, posting in self.postings.items() if posting.waits)
+
+    def out_until_further_notice(self) -> list[Fact]:
+        """Where a stall is out of service, and nobody has said since when it is back."""
+        return [fact for fact in closures(self.facts) if fact["end"] is None]
 
     # -- what is told ---------------------------------------------------------------------------------------
 
