@@ -20,7 +20,7 @@ charge_days = Table(
     Column("fee_minor", BigInteger, nullable=False),
     Column("tax_minor", BigInteger, nullable=False),
     Index("ix_charge_days_day", "day"),
-    comment="Charges by the day they were first settled.",
+    comment="Charges by the day they were first settled; of all sites of a seller where `site_id` is empty.",
 )
 
 entry_days = Table(

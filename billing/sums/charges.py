@@ -25,7 +25,7 @@ from billing.sums.days import (
     days_between,
     stretch_of,
 )
-from billing.sums.filters import STATE, Place, State, Wanted
+from billing.sums.filters import ALL_SITES, STATE, Place, State, Wanted
 from sessions.database import one_of
 
 WHAT = "charges"
@@ -125,7 +125,7 @@ def _summed(connection: Connection, wanted: Wanted) -> Iterator[Sequence[Any]]:
         return
     dirty = _dirty(connection, known, wanted, until)
     group = (charge_days.c.currency, charge_days.c.state)
-    of_days = select(*group, *_DAY_NUMBERS).where(*wanted.of_days(), *_outside(connection, dirty))
+    of_days = select(*group, *_DAY_NUMBERS).where(*wanted.of_days(), _outside(connection, dirty, wanted))
     yield from connection.execute(of_days.group_by(*group))
     for there in _within(connection, dirty, known):
         yield from _live(connection, [*wanted.of_charges(known), there])
@@ -162,14 +162,20 @@ def changed_quarters(connection: Connection, since: int, until: int | None) -> l
     return [(row[0], row[1]) for row in connection.execute(statement)]
 
 
-def _outside(connection: Connection, cells: Collection[Cell]) -> list[ColumnElement[bool]]:
+def _outside(connection: Connection, cells: Collection[Cell], wanted: Wanted) -> ColumnElement[bool]:
+    """The sums that hold: of whole days where every site's does, else of the sites whose does."""
+    columns = charge_days.c
     by_day: dict[str, set[str]] = defaultdict(set)
     for cell in cells:
         by_day[cell.day].add(cell.site_id)
-    return [
-        or_(charge_days.c.day != day, ~one_of(connection, charge_days.c.site_id, site_ids))
+    of_sites = [
+        and_(columns.day == day, ~one_of(connection, columns.site_id, {*site_ids, ALL_SITES}))
         for day, site_ids in sorted(by_day.items())
     ]
+    whole = ~one_of(connection, columns.day, by_day)
+    if wanted.site_id is None:
+        whole = and_(columns.site_id == ALL_SITES, whole)
+    return or_(whole, *of_sites)
 
 
 def by_day(
@@ -295,6 +301,9 @@ def _next_cells(
     """
     day = charge_days.c.day
     statement = select(day, charge_days.c.site_id, charge_days.c.charges).where(*wanted.of_days())
+    if wanted.site_id is None:
+        some = select(day).where(*wanted.of_days(), charge_days.c.site_id == ALL_SITES)
+        statement = statement.where(charge_days.c.site_id != ALL_SITES, day.in_(some))
     near = {day_of(after.at, zone) for zone in known.by_zone} if after is not None else set()
     if near:
         statement = statement.where(day >= min(near) if oldest_first else day <= max(near))

@@ -12,6 +12,8 @@ from billing.store.sums import charge_days
 from billing.store.tables import charges
 from billing.sums.days import Calendars, stretch_of
 
+ALL_SITES = ""  # a day's sums of every site together
+
 
 class State(StrEnum):
     """Where a charge stands; each is in exactly one."""

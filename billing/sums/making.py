@@ -5,7 +5,7 @@ Charges change, so the days they stand in are summed anew; entries never do, so 
 """
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     and_,
     delete,
+    func,
     insert,
     literal,
     select,
@@ -27,7 +28,7 @@ from billing.store.tables import charges
 from billing.sums import charges as of_charges
 from billing.sums import entries as of_entries
 from billing.sums.days import Calendars, Cell, calendars, cells_of, day_of
-from billing.sums.filters import STATE
+from billing.sums.filters import ALL_SITES, STATE
 from sessions.database import for_update, one_of
 
 STEP = "sum_days"
@@ -97,6 +98,18 @@ def sum_cells(connection: Connection, known: Calendars, cells: Collection[Cell])
     names = [column.name for column in charge_days.columns]
     for day, there in of_charges.by_day(connection, cells, known):
         connection.execute(insert(charge_days).from_select(names, charges_of_day(day, there)))
+    _sum_all_sites(connection, names, site_ids)
+
+
+def _sum_all_sites(connection: Connection, names: Sequence[str], days: Iterable[str]) -> None:
+    """Make the sums of whole days what those of their sites come to."""
+    columns = charge_days.c
+    here = one_of(connection, columns.day, days)
+    connection.execute(delete(charge_days).where(here, columns.site_id == ALL_SITES))
+    group = (columns.day, columns.currency, columns.tariff, columns.state, columns.seller_id)
+    sums = (columns.charges, columns.computed_minor, columns.fee_minor, columns.tax_minor)
+    of_sites = select(literal(ALL_SITES, Text), *group, *map(func.sum, sums)).where(here).group_by(*group)
+    connection.execute(insert(charge_days).from_select(names, of_sites))
 
 
 def charges_of_day(day: str, there: ColumnElement[bool]) -> Select[Any]:

@@ -16,7 +16,10 @@ WITH_A_FEE = sa.text("fee_minor > 0")
 
 
 def upgrade() -> None:
-    op.add_column("charges", sa.Column("changed_at", UtcSeconds(), nullable=False, server_default="0"))
+    written = sa.Column(
+        "changed_at", UtcSeconds(), nullable=False, server_default="0", comment="when this row was last written"
+    )
+    op.add_column("charges", written)
     op.execute("UPDATE charges SET changed_at = settled_at")
     op.create_index("ix_charges_changed", "charges", ["changed_at"])
     op.create_index("ix_charges_recent", "charges", ["settled_at", "site_id", "session_id"])
@@ -45,6 +48,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "site_id", "day", "currency", "tariff", "state", "seller_id", name=op.f("pk_charge_days")
         ),
+        comment="Charges by the day they were first settled; of all sites of a seller where `site_id` is empty.",
     )
     op.create_index("ix_charge_days_day", "charge_days", ["day"])
     op.create_table(
@@ -57,12 +61,14 @@ def upgrade() -> None:
         sa.Column("debit_minor", sa.BigInteger(), nullable=False),
         sa.Column("credit_minor", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("book", "seller_id", "currency", "account", "day", name=op.f("pk_entry_days")),
+        comment="Entries of both books by the day they were recorded.",
     )
     op.create_table(
         "summed",
         sa.Column("what", sa.Text(), nullable=False, comment="charges or entries"),
         sa.Column("until", UtcSeconds(), nullable=False),
         sa.PrimaryKeyConstraint("what", name=op.f("pk_summed")),
+        comment="What was written before this moment is in the sums of days; the rest is summed when it is asked for.",
     )
 
 
