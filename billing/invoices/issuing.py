@@ -23,9 +23,10 @@ from billing.invoices.policy import Policy, policy_of
 from billing.invoices.sides import Side
 from billing.invoices.standing import CREDIT_NOTE, INVOICE, standing
 from billing.invoices.uninvoiced import Due, due_of
-from billing.jobs import Job, Lease, schedule
+from billing.jobs import Lease, schedule
 from billing.owners import owner
 from billing.payments.amounts import chargeable
+from billing.payments.collecting import collect_job
 from billing.payments.locks import lock_owner
 from billing.settle import Charge, fee_of
 from billing.store.invoices import carried, invoice_lines, invoices
@@ -34,8 +35,6 @@ from sessions.registry import Seller, seller
 from sessions.sites import sites_by_id
 from sessions.store.queries import SessionKey
 from sessions.store.tables import sessions
-
-COLLECT = "collect"  # the step that asks for the money: `owner_id`, `invoice_id`
 
 
 def issue_due(lease: Lease) -> None:
@@ -147,9 +146,7 @@ class _Desk:
         ]
         invoice_id = self._issue(INVOICE, lines, max(0, asked), brought_minor=wanted - total)
         if asked > 0:
-            body = {"owner_id": self._side.owner_id, "invoice_id": invoice_id}
-            key = f"{COLLECT}:{self._side.owner_id}:{invoice_id}"
-            schedule(self._connection, [Job(key, COLLECT, self._now, body)], self._now)
+            schedule(self._connection, [collect_job(self._side.owner_id, invoice_id, self._now)], self._now)
         return True
 
     def _issue(

@@ -76,8 +76,10 @@ def next_ask(connection: Connection, owner_id: str, invoice_id: str, now: int, *
         return _ask(connection, What.LOOK, payment, bill, call=call)
     if payment.state not in (*rows.MAY_BE_TRIED, rows.SENT):
         return None
-    if call is not None and call.remembered(now):
+    if call is not None and call.remembered(now) and bill.asked_minor:
         return _ask(connection, what, payment, bill, call=call)
+    if call is not None and call.remembered(now) and not known:
+        return None  # nothing is open any more: whether it was created shows once its key is forgotten
     if not bill.asked_minor and not known:
         _drop(connection, payment, now)
     elif not bill.asked_minor:

@@ -12,10 +12,13 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from billing.decisions import ReasonMissing
+from billing.invoices.sides import Side
 from billing.ledger import Account, Line, Subject, converge
 from billing.money import is_currency
 from billing.owners import owner
 from billing.payments.cases import look_at_all_of
+from billing.payments.collecting import collect_what_stands_again
+from billing.payments.credits import reverse_what_is_paid
 from billing.payments.locks import lock_owner
 from billing.periods import trail
 from billing.store.invoices import invoices
@@ -100,6 +103,8 @@ def record(connection: Connection, received: Received, *, author: str, now: int)
             connection, author=author, what="payment_recorded_again", subject=f"payment {received.id}", now=now
         )
     _post(connection, received.owner_id, received.id, f"received: {received.reference}", now)
+    theirs = Side(received.owner_id, received.seller_id, received.currency)
+    reverse_what_is_paid(connection, *theirs, received.amount_minor, now)
     look_at_all_of(connection, received.owner_id, received.seller_id, now)
     return True
 
@@ -128,6 +133,7 @@ def reverse(connection: Connection, owner_id: str, payment_id: str, *, reason: s
     said = {"state": "cancelled", "failure_text": f"{reason} ({author})", "changed_at": now}
     connection.execute(update(payments).where(_named(owner_id, payment_id)).values(**said))
     _post(connection, owner_id, payment_id, f"reversed: {reason}", now)
+    collect_what_stands_again(connection, Side(owner_id, before["seller_id"], before["currency"]), now)
     return True
 
 

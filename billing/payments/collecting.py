@@ -7,22 +7,24 @@ repeated. When to try again is `dunning`'s; what an answer means is `seen`'s.
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
+from billing.invoices.sides import Side
+from billing.invoices.standing import standing
 from billing.jobs import Hopeless, Job, Lease, schedule
 from billing.payments import calls, rows
 from billing.payments.asking import Ask, What, next_ask
 from billing.payments.locks import lock_owner
-from billing.payments.processor import Busy, PaymentSeen, Processor, Refused, Status, Unreachable
+from billing.payments.patience import patient
+from billing.payments.processor import PaymentSeen, Processor, Refused, Status
 from billing.payments.rows import Payment
 from billing.payments.seen import OWNER, PAYMENT, converge_payment, look_at_arrears
-from billing.store.payments import payment_attempts
+from billing.store.payments import payment_attempts, payments
 from sessions.database import writing
 
 COLLECT = "collect"
 INVOICE = "idlefee_invoice"
 MOST_QUESTIONS = 5  # of one turn: look, change, ask
-LONGEST_WAIT_S, SHORTEST_WAIT_S = 3600, 2
 CLOCKS_DIFFER_S = 3600
 UNTRIED = (Status.REQUIRES_PAYMENT_METHOD, Status.REQUIRES_CONFIRMATION)
 MOVED_MEANWHILE = "payment_intent_unexpected_state"
@@ -34,6 +36,19 @@ def collect_job(owner_id: str, invoice_id: str, due_at: int) -> Job:
     """The step that asks for an invoice's money; it waits once, however many ask for it."""
     body = {"owner_id": owner_id, "invoice_id": invoice_id}
     return Job(f"{COLLECT}:{owner_id}:{invoice_id}", COLLECT, due_at, body)
+
+
+def collect_what_stands_again(connection: Connection, side: Side, now: int) -> None:
+    """A payment or a credit was taken back: whatever is owed again is asked for again. What a payment by card is under
+    way for follows its own course.
+    """
+    stands = standing(connection, side)
+    under_way = select(payments.c.invoice_id).where(
+        payments.c.owner_id == side.owner_id, payments.c.means == rows.CARD, payments.c.state != rows.CANCELLED
+    )
+    asked_for = set(connection.execute(under_way).scalars())
+    open_ = [one.id for one in stands.documents if stands.asked_minor(one) and one.id not in asked_for]
+    schedule(connection, [collect_job(side.owner_id, invoice_id, now) for invoice_id in open_], now)
 
 
 def collect_again(connection: Connection, payment: Payment, now: int) -> None:
@@ -51,7 +66,10 @@ class Collecting:
     def collect(self, lease: Lease) -> None:
         """Ask for one invoice's money. Raises `Hopeless` for what a person has to look at."""
         (job,) = lease.jobs
-        owner_id, invoice_id = job.body["owner_id"], job.body["invoice_id"]
+        with patient(lease):
+            self._collect(lease, job.body["owner_id"], job.body["invoice_id"])
+
+    def _collect(self, lease: Lease, owner_id: str, invoice_id: str) -> None:
         looked = False
         for _ in range(MOST_QUESTIONS if self._processor is not None else 0):
             with writing(lease.engine) as connection:
@@ -60,9 +78,6 @@ class Collecting:
                 break
             try:
                 seen = self._answer(ask)
-            except (Unreachable, Busy) as trouble:
-                _come_again(lease, ask, str(trouble))
-                return
             except Refused as refused:
                 _refused(lease, ask, refused)
                 return
@@ -80,38 +95,43 @@ class Collecting:
 
     def _answer(self, ask: Ask) -> PaymentSeen | None:
         """What the processor says; none: the call that was looked for had no effect."""
-        processor, payment = self._processor, ask.payment
+        processor, ref = self._processor, ask.payment.processor_ref
         if processor is None:
             raise TypeError("nobody is asked without a processor")
-        ref = payment.processor_ref or ""
-        match ask.what:
-            case What.LOOK:
-                return _effect(processor, ask)
-            case What.CHANGE:
-                return processor.change_payment(ref, amount_minor=ask.amount_minor, currency=payment.currency)
-            case What.CANCEL:
-                return processor.cancel_payment(ref, key=f"cancel-{payment.id}")
-            case What.CREATE:
-                return processor.create_payment(
-                    customer_ref=ask.customer_ref,
-                    method_ref=payment.method_id or "",
-                    amount_minor=payment.amount_minor,
-                    currency=payment.currency,
-                    description=ask.description,
-                    metadata={
-                        OWNER: payment.owner_id,
-                        PAYMENT: payment.id,
-                        INVOICE: payment.invoice_id or "",
-                    },
-                    key=_key(ask),
-                )
-            case What.CONFIRM:
-                try:
-                    return processor.confirm_payment(ref, method_ref=payment.method_id, key=_key(ask))
-                except Refused as refused:
-                    if refused.code != MOVED_MEANWHILE:
-                        raise
-                    return processor.payment(ref)  # the owner was faster, or the bank
+        try:
+            return _asked(processor, ask)
+        except Refused as refused:
+            if ref is None or refused.code != MOVED_MEANWHILE:
+                raise
+            return processor.payment(ref)  # the owner was faster, or the bank
+
+
+def _asked(processor: Processor, ask: Ask) -> PaymentSeen | None:
+    payment = ask.payment
+    ref = payment.processor_ref or ""
+    match ask.what:
+        case What.LOOK:
+            return _effect(processor, ask)
+        case What.CHANGE:
+            return processor.change_payment(ref, amount_minor=ask.amount_minor, currency=payment.currency)
+        case What.CANCEL:
+            return processor.cancel_payment(ref, key=f"cancel-{payment.id}")
+        case What.CREATE:
+            return processor.create_payment(
+                customer_ref=ask.customer_ref,
+                method_ref=payment.method_id or "",
+                amount_minor=payment.amount_minor,
+                currency=payment.currency,
+                description=ask.description,
+                metadata={
+                    OWNER: payment.owner_id,
+                    PAYMENT: payment.id,
+                    INVOICE: payment.invoice_id or "",
+                },
+                key=_key(ask),
+            )
+        case What.CONFIRM:
+            return processor.confirm_payment(ref, method_ref=payment.method_id, key=_key(ask))
 
 
 def _key(ask: Ask) -> str:
@@ -144,17 +164,9 @@ def _record(lease: Lease, ask: Ask, seen: PaymentSeen) -> None:
         converge_payment(turn.connection, seen, turn.now, look=ask.look, attempt=first)
 
 
-def _come_again(lease: Lease, ask: Ask, why: str) -> None:
-    """Nobody knows, or not yet: the step waits as long again as it has waited, and no try is counted."""
-    with lease.transaction() as turn:
-        since = turn.now if ask.call is None else ask.call.sent_at
-        wait_s = min(LONGEST_WAIT_S, max(SHORTEST_WAIT_S, turn.now - since))
-        for job in turn.jobs:
-            turn.leave(job, turn.now + wait_s, why)
-
-
 def _refused(lease: Lease, ask: Ask, refused: Refused) -> None:
-    if refused.code not in AS_IF_DECLINED or ask.call is None:
+    """A try that is refused fails; a look that is refused says nothing about the call it was to look for."""
+    if refused.code not in AS_IF_DECLINED or ask.call is None or ask.what is What.LOOK:
         raise Hopeless(f"{ask.what} of {ask.payment.id}: {refused} ({refused.code})") from refused
     with lease.transaction(_owners_lock(ask)) as turn:
         payment = rows.payment_of(turn.connection, ask.payment.owner_id, ask.payment.id)

@@ -15,10 +15,12 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from billing.decisions import AmountTooSmall, ReasonMissing
 from billing.invoices.policy import policy_of
+from billing.invoices.sides import Side
 from billing.ledger import Account, Line, Subject, converge, owner_balances
 from billing.owners import owner
 from billing.payments import people
 from billing.payments.cases import look_at_all_of
+from billing.payments.collecting import collect_what_stands_again
 from billing.payments.locks import lock_owner
 from billing.payments.people import Deed, Person
 from billing.payments.provisions import lock_seller, provided_minor
@@ -180,7 +182,9 @@ def take_back(connection: Connection, owner_id: str, id_: str, by: Person, reaso
     people.check_finance(by)
     if given.state != POSTED:
         raise AlreadyDecided(f"{given.kind.replace('_', '-')} {id_} is {given.state}")
-    return _reversed(connection, given, by.author, _reason(reason), now)
+    done = _reversed(connection, given, by.author, _reason(reason), now)
+    collect_what_stands_again(connection, Side(owner_id, given.seller_id, given.currency), now)
+    return done
 
 
 def _reversed(connection: Connection, given: Given, author: str, reason: str, now: int) -> Given:
@@ -193,6 +197,28 @@ def _reversed(connection: Connection, given: Given, author: str, reason: str, no
     done = _known(connection, given.owner_id, given.id)
     converge(connection, done.subject, books_of(done), f"taken back: {reason}", now)
     return done
+
+
+def reverse_what_is_paid(
+    connection: Connection, owner_id: str, seller_id: str, currency: str, paid_minor: int, now: int
+) -> None:
+    """The same where it was paid by other means than the card that failed: each write-off that this payment covers as a
+    whole, the oldest first. What it covers in part is left to a person. Caller holds the owner's lock.
+    """
+    owed = owner_balances(connection, owner_id).get((seller_id, currency), 0)
+    left = min(paid_minor, -owed)
+    wanted = select(credits_given).where(
+        credits_given.c.owner_id == owner_id,
+        credits_given.c.seller_id == seller_id,
+        credits_given.c.currency == currency,
+        credits_given.c.kind == Deed.WRITE_OFF.value,
+        credits_given.c.state == POSTED,
+    )
+    oldest = wanted.order_by(credits_given.c.asked_at, credits_given.c.id)
+    for given in [given_from_row(row) for row in connection.execute(oldest).mappings().all()]:
+        if given.amount_minor <= left:
+            left -= given.amount_minor
+            _reversed(connection, given, people.ENGINE.author, "paid after all", now)
 
 
 def reverse_write_off(connection: Connection, owner_id: str, about: str, reason: str, now: int) -> bool:

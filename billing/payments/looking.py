@@ -13,9 +13,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select, update
 
-from billing.jobs import Job, Lease, schedule
+from billing.jobs import Job, Lease, hold, schedule, waiting_together
 from billing.payments import methods, rows
 from billing.payments.collecting import collect_job
+from billing.payments.patience import patient
 from billing.payments.processor import EventSeen, Processor, Refused
 from billing.payments.seen import converge_payment, payment_behind
 from billing.payments.setups import look_at_setup, setup_called
@@ -30,10 +31,12 @@ OVERLAP_S = 3600  # events are asked for again so far back: late ones, and clock
 FIRST_POLL_BACK_S = 24 * 3600
 STUCK_AFTER_S = 600  # a payment whose outcome is still unknown is looked up
 AT_ONCE = 100
-COLUMNS = ("id", "type", "object_ref", "created_at", "received_at", "payload")
+COLUMNS = ("id", "type", "object_ref", "created_at", "received_at", "payload", "handled_at", "outcome")
+SESSION, DETACHED = "checkout.session", "payment_method.detached"
 
 NOTHING_FOLLOWS = "nothing follows from this type"
 GONE = "the processor has no such thing"
+UNKNOWN_THERE = "resource_missing"  # the processor's word for it
 
 
 def store_events(connection: Connection, events: Iterable[EventSeen], now: int) -> int:
@@ -41,12 +44,26 @@ def store_events(connection: Connection, events: Iterable[EventSeen], now: int) 
     by_id = {event.id: event for event in events}
     known = select(processor_events.c.id).where(processor_events.c.id.in_(sorted(by_id)))
     new = [by_id[id_] for id_ in sorted(by_id.keys() - set(connection.execute(known).scalars()))]
-    values = [(one.id, one.kind, one.object_ref, one.created_at, now, _payload(one)) for one in new]
+    values = [
+        (one.id, one.kind, one.object_ref, one.created_at, now, _payload(one))
+        + ((None, None) if _matters(one) else (now, NOTHING_FOLLOWS))
+        for one in new
+    ]
     if values:
         bulk_insert(connection, processor_events, COLUMNS, values)
-        steps = [Job(f"{HANDLE}:{one.id}", HANDLE, now, {"event_id": one.id}) for one in new]
-        schedule(connection, steps, now)
+        schedule(connection, [_step(one, now) for one in new if _matters(one)], now)
     return len(new)
+
+
+def _matters(event: EventSeen) -> bool:
+    """Whether anything is looked up because of it."""
+    return event.payment_ref is not None or event.object_kind == SESSION or event.kind == DETACHED
+
+
+def _step(event: EventSeen, now: int) -> Job:
+    """One look answers every event of a payment that is here by then."""
+    together = None if event.payment_ref is None else f"{HANDLE}:{event.payment_ref}"
+    return Job(f"{HANDLE}:{event.id}", HANDLE, now, {"event_id": event.id}, together=together)
 
 
 def _payload(event: EventSeen) -> str:
@@ -61,6 +78,10 @@ class Looking:
 
     def handle(self, lease: Lease) -> None:
         """Follow one event."""
+        with patient(lease):
+            self._handle(lease)
+
+    def _handle(self, lease: Lease) -> None:
         (job,) = lease.jobs
         with reading(lease.engine) as connection:
             event = (
@@ -68,12 +89,15 @@ class Looking:
                 .mappings()
                 .first()
             )
+            others = [] if job.together is None else waiting_together(connection, job.together)
         outcome = None
         if event is not None and event["handled_at"] is None:
             outcome = self._follow(lease, event["type"], event["object_ref"], json.loads(event["payload"]))
-        with lease.transaction() as turn:
+        with lease.transaction(lambda connection: hold(connection, (job, *others))) as turn:
             if outcome is not None:
-                open_ = (processor_events.c.id == job.body["event_id"], processor_events.c.handled_at.is_(None))
+                turn.take_along(others)
+                ids = {job.body["event_id"], *(other.body["event_id"] for other in others)}
+                open_ = (processor_events.c.id.in_(sorted(ids)), processor_events.c.handled_at.is_(None))
                 values = {"handled_at": turn.now, "outcome": outcome}
                 turn.connection.execute(update(processor_events).where(*open_).values(**values))
 
@@ -83,18 +107,22 @@ class Looking:
         try:
             if payload["payment"] is not None:
                 return look_up_payment(lease.engine, lease.clock, self._processor, payload["payment"])
-            if payload["object"] == "checkout.session":
+            if payload["object"] == SESSION:
                 return _look_up_setup(lease.engine, lease.clock, self._processor, ref)
-            if kind == "payment_method.detached":
+            if kind == DETACHED:
                 return _look_up_method(lease.engine, lease.clock, self._processor, ref)
         except Refused as refused:
-            if refused.code != "resource_missing":
+            if refused.code != UNKNOWN_THERE:
                 raise
             return GONE
         return NOTHING_FOLLOWS
 
     def poll(self, lease: Lease) -> None:
         """Ask what happened since the last time, and after payments whose outcome is still unknown; then again soon."""
+        with patient(lease):
+            self._poll(lease)
+
+    def _poll(self, lease: Lease) -> None:
         (job,) = lease.jobs
         began_at = lease.clock.now()
         if self._processor is not None:
@@ -119,8 +147,13 @@ class Looking:
                 .limit(AT_ONCE)
             ).all()
         for owner_id, invoice_id, ref in stuck:
-            if ref is not None:
-                look_up_payment(lease.engine, lease.clock, processor, ref)
+            try:
+                if ref is not None:
+                    look_up_payment(lease.engine, lease.clock, processor, ref)
+            except Refused as refused:
+                if refused.code != UNKNOWN_THERE:
+                    raise
+                continue  # another account's, by a wrong key: reconciling names it, and the others are looked at
             with writing(lease.engine) as connection:
                 schedule(connection, [collect_job(owner_id, invoice_id, lease.clock.now())], lease.clock.now())
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select, update
 
 from billing.jobs import Job, Lease, schedule
 from billing.payments.locks import lock_owner
+from billing.payments.patience import patient
 from billing.payments.processor import Processor
 from billing.store.payments import customers, payment_methods
 from sessions.sites import Unknown
@@ -109,14 +110,16 @@ class Cards:
 
     def detach(self, lease: Lease) -> None:
         (job,) = lease.jobs
-        if self._processor is not None:
-            self._processor.detach(job.body["method_id"])
-        with lease.transaction():
-            pass
+        with patient(lease):
+            if self._processor is not None:
+                self._processor.detach(job.body["method_id"])
+            with lease.transaction():
+                pass
 
     def forget(self, lease: Lease) -> None:
         (job,) = lease.jobs
-        if self._processor is not None:
-            self._processor.delete_customer(job.body["customer_ref"])
-        with lease.transaction():
-            pass
+        with patient(lease):
+            if self._processor is not None:
+                self._processor.delete_customer(job.body["customer_ref"])
+            with lease.transaction():
+                pass

@@ -10,7 +10,8 @@ from billing.jobs import Hopeless, Job, Lease
 from billing.payments import calls, rows
 from billing.payments.calls import Call
 from billing.payments.locks import lock_owner
-from billing.payments.processor import Busy, Processor, Refused, Unreachable
+from billing.payments.patience import patient
+from billing.payments.processor import Processor, Refused
 from billing.payments.refunds import Refund, known_refund, named
 from billing.payments.rooms import APPROVED, FAILED, PENDING, SENT, recount
 from billing.payments.rows import Payment
@@ -19,7 +20,6 @@ from billing.store.payments import refunds
 from sessions.database import writing
 
 PURPOSE = "refund"  # of its calls
-SHORTEST_WAIT_S, LONGEST_WAIT_S = 2, 3600  # until a processor that gave no answer is asked again
 
 # What the processor will never send back: a person decides what else. Anything else it refuses is a fault of ours.
 IMPOSSIBLE = frozenset(
@@ -45,14 +45,12 @@ class Refunding:
         with writing(lease.engine) as connection:
             lock_owner(connection, owner_id)
             refund, payment = _both(connection, owner_id, refund_id)
-        try:
+        with patient(lease):
             if refund.state == SENT:
                 refund = self._follow(lease, payment, refund_id)
             if refund.state in (APPROVED, SENT):
                 self._call(lease, refund_id, payment)
             self._end(lease, job, payment)
-        except (Unreachable, Busy) as trouble:
-            _come_again(lease, refund, str(trouble))
 
     def _call(self, lease: Lease, refund_id: str, payment: Payment) -> None:
         assert self._processor is not None and payment.processor_ref is not None  # noqa: S101, PT018 - checked by `ask`
@@ -121,14 +119,6 @@ def _plan(connection: Connection, refund: Refund, now: int) -> Call:
     here = named(refund.owner_id, refund.id)
     connection.execute(update(refunds).where(*here).values(state=SENT, changed_at=now))
     return call
-
-
-def _come_again(lease: Lease, refund: Refund, why: str) -> None:
-    """Nobody knows, or not yet: the step waits about as long again as it has waited, and no try is counted."""
-    with lease.transaction() as turn:
-        wait_s = min(LONGEST_WAIT_S, max(SHORTEST_WAIT_S, turn.now - refund.changed_at))
-        for job in turn.jobs:
-            turn.leave(job, turn.now + wait_s, why)
 
 
 def _both(connection: Connection, owner_id: str, refund_id: str) -> tuple[Refund, Payment]:

@@ -67,6 +67,7 @@ class Refund:
     seller_id: str
     currency: str
     amount_minor: int
+    withdrawn_minor: int  # of the seller's balance for it, which is what the books hold of it
     reason_code: str
     reason: str
     state: str

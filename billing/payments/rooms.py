@@ -14,7 +14,6 @@ from billing.store.payments import payments, refunds
 ASKED, APPROVED, SENT, PENDING = "asked", "approved", "sent", "pending"
 SUCCEEDED, FAILED, REFUSED = "succeeded", "failed", "refused"
 ON_ITS_WAY = (ASKED, APPROVED, SENT, PENDING)
-NOT_POSTED = (ASKED, APPROVED, SENT)  # nothing was taken of the seller's balance for it yet
 GOODWILL = "goodwill"  # its credit is given once it is approved
 
 
@@ -55,12 +54,15 @@ def room_of(connection: Connection, payment: Mapping[str, Any], besides: str | N
 
 
 def credit_of(connection: Connection, owner_id: str, seller_id: str, currency: str, besides: str | None = None) -> int:
-    """What is the owner's and not promised to them yet; minor units, zero where they owe."""
-    promised = select(func.coalesce(func.sum(refunds.c.amount_minor), 0)).where(
+    """What is the owner's and not promised to them yet; minor units, zero where they owe.
+
+    Promised is what a refund on its way will still take of the books, however far it got at the processor.
+    """
+    promised = select(func.coalesce(func.sum(refunds.c.amount_minor - refunds.c.withdrawn_minor), 0)).where(
         refunds.c.owner_id == owner_id,
         refunds.c.seller_id == seller_id,
         refunds.c.currency == currency,
-        refunds.c.state.in_(NOT_POSTED),
+        refunds.c.state.in_(ON_ITS_WAY),
         or_(refunds.c.reason_code != GOODWILL, refunds.c.state != ASKED),
     )
     if besides is not None:
@@ -70,11 +72,12 @@ def credit_of(connection: Connection, owner_id: str, seller_id: str, currency: s
 
 
 def recount(connection: Connection, owner_id: str, payment_id: str) -> None:
-    """Let the payment's row say what is on its way, as the refunds' rows do. Caller holds the owner's lock."""
-    going = (
-        select(func.coalesce(func.sum(refunds.c.amount_minor), 0))
-        .where(refunds.c.owner_id == owner_id, refunds.c.payment_id == payment_id, refunds.c.state.in_(ON_ITS_WAY))
-        .scalar_subquery()
-    )
+    """Let the payment's row say what went back and what is on its way, as the refunds' rows do. The owner is locked."""
+    amount = refunds.c.amount_minor
+    sums = select(
+        func.coalesce(func.sum(amount).filter(refunds.c.state == SUCCEEDED), 0),
+        func.coalesce(func.sum(amount).filter(refunds.c.state.in_(ON_ITS_WAY)), 0),
+    ).where(refunds.c.owner_id == owner_id, refunds.c.payment_id == payment_id)
+    went, goes = connection.execute(sums).one()
     here = (payments.c.owner_id == owner_id, payments.c.id == payment_id)
-    connection.execute(update(payments).where(*here).values(refunding_minor=going))
+    connection.execute(update(payments).where(*here).values(refunded_minor=int(went), refunding_minor=int(goes)))

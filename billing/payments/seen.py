@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from billing.jobs import Job, schedule
 from billing.ledger import converge
@@ -18,8 +18,9 @@ from billing.payments import rows
 from billing.payments.books import books_of, dispute_state, refund_state, subject_of
 from billing.payments.locks import lock_owner
 from billing.payments.processor import DisputeSeen, PaymentSeen, RefundSeen, Status
+from billing.payments.rooms import recount
 from billing.payments.rows import Payment
-from billing.store.payments import disputes, payment_attempts, payments, refunds
+from billing.store.payments import disputes, payment_attempts, refunds
 from sessions.registry import seller
 
 OWNER, PAYMENT, REFUND = "idlefee_owner", "idlefee_payment", "idlefee_refund"  # what metadata call our own names
@@ -79,7 +80,7 @@ def converge_payment(
         return Followed(rows.payment_of(connection, before.owner_id, before.id), False, "a later look was first")
     refunded = _follow_refunds(connection, before, seen, now)
     disputed = _follow_disputes(connection, before, seen, now)
-    _count_refunds(connection, before)
+    recount(connection, before.owner_id, before.id)
     reason = f"the processor says {seen.status.value}"
     posted = converge(connection, subject_of(before.owner_id, before.id), books_of(before, seen), reason, now)
     after = rows.payment_of(connection, before.owner_id, before.id) or before
@@ -149,7 +150,12 @@ def _follow_refunds(connection: Connection, payment: Payment, seen: PaymentSeen,
     for one in seen.refunds:
         known = _refund_behind(connection, payment, one)
         state = refund_state(one)
-        values = {"state": state, "processor_ref": one.ref, "failure_code": one.failure_code}
+        values = {
+            "state": state,
+            "processor_ref": one.ref,
+            "failure_code": one.failure_code,
+            "withdrawn_minor": one.withdrawn_minor,
+        }
         if known is None:
             connection.execute(insert(refunds).values(**_refund_made_elsewhere(payment, one, now), **values))
         elif {name: known[name] for name in values} != values:
@@ -226,21 +232,6 @@ def _dispute_opened(payment: Payment, seen: DisputeSeen) -> dict[str, Any]:
         "currency": payment.currency,
         "opened_at": seen.created_at,
     }
-
-
-def _count_refunds(connection: Connection, payment: Payment) -> None:
-    """What went back, and what is on its way or asked for, as the rows of refunds tell it."""
-    of_payment = (refunds.c.owner_id == payment.owner_id, refunds.c.payment_id == payment.id)
-    ended = refunds.c.state == "succeeded"
-    under_way = refunds.c.state.in_(("asked", "approved", "sent", "pending"))
-    amount = refunds.c.amount_minor
-    sums = select(
-        func.coalesce(func.sum(amount).filter(ended), 0), func.coalesce(func.sum(amount).filter(under_way), 0)
-    ).where(*of_payment)
-    refunded, refunding = connection.execute(sums).one()
-    theirs = (payments.c.owner_id == payment.owner_id, payments.c.id == payment.id)
-    values = {"refunded_minor": int(refunded), "refunding_minor": int(refunding)}
-    connection.execute(update(payments).where(*theirs).values(**values))
 
 
 # -- who is told --------------------------------------------------------------------------------------------

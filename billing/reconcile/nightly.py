@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from billing.jobs import Job, Lease, schedule
 from billing.payments import rows
+from billing.payments.patience import patient
 from billing.payments.processor import Processor
 from billing.reconcile import differences
 from billing.reconcile.running import reconcile
@@ -73,6 +74,10 @@ class Reconciling:
 
     def nightly(self, lease: Lease) -> None:
         """Compare one day of the past, then the next; once the present is reached, come again the next night."""
+        with patient(lease):
+            self._compare(lease)
+
+    def _compare(self, lease: Lease) -> None:
         (job,) = lease.jobs
         seller_id, now = job.body["seller_id"], lease.clock.now()
         with reading(lease.engine) as connection:

@@ -136,6 +136,13 @@ refunds = Table(
     Column("seller_id", Text, nullable=False),
     Column("currency", Text, nullable=False),
     Column("amount_minor", BigInteger, nullable=False),
+    Column(
+        "withdrawn_minor",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="of the seller's balance, which is what the books hold of it",
+    ),
     Column("reason_code", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("state", Text, nullable=False, comment="asked, approved, sent, pending, succeeded, failed or refused"),

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Column, ColumnElement, Connection, and_, func, select
 
 from billing.ledger import ACCOUNTS, Account, Balances, Line, Subject, difference
 from billing.payments import by_hand, rows
@@ -21,7 +21,6 @@ from billing.store.reconciliation import bank_lines, payouts, processor_lines
 from billing.verify.differences import Code, Difference, amount
 
 Held = dict[Subject, dict[Line, int]]
-MAY_STILL_GO = ("approved", "sent", "pending")
 
 
 def wrong_subjects(connection: Connection) -> Iterator[Difference]:
@@ -61,7 +60,7 @@ def _held(connection: Connection) -> Held:
 
 
 def _targets(connection: Connection, held: Held) -> Iterator[tuple[Subject, Balances]]:
-    yield from _payments(connection, held)
+    yield from _payments(connection)
     for row in connection.execute(select(credits_given)).mappings():
         given = Given(**row)
         yield given.subject, credit_books(given)
@@ -81,21 +80,17 @@ def _targets(connection: Connection, held: Held) -> Iterator[tuple[Subject, Bala
         yield subject, stands if stands in either else either[0]
 
 
-def _payments(connection: Connection, held: Held) -> Iterator[tuple[Subject, Balances]]:
-    back = _sums(connection, refunds, refunds.c.state == "succeeded")
-    going = _sums(connection, refunds, refunds.c.state.in_(MAY_STILL_GO))
-    lost = _sums(connection, disputes, disputes.c.state == "lost")
+def _payments(connection: Connection) -> Iterator[tuple[Subject, Balances]]:
+    back = _sums(connection, refunds.c.withdrawn_minor, refunds.c.withdrawn_minor != 0)
+    lost = _sums(connection, disputes.c.amount_minor, disputes.c.state == "lost")
     for row in connection.execute(select(payments)).mappings():
         name = (row["owner_id"], row["id"])
         subject = by_hand.subject_of(*name)
         if row["means"] != rows.CARD:
             yield subject, by_hand.books_of(dict(row))
             continue
-        stands = held.get(subject, {})
         owed = Line(Account.RECEIVABLE, row["owner_id"], row["seller_id"], row["currency"], None)
-        refunded = stands.get(owed, 0) + row["captured_minor"]  # a pending refund took its money already, or did not
-        refunded = min(max(refunded, back[name]), back[name] + going[name])
-        yield subject, _card_books(dict(row), owed, refunded, min(lost[name], row["disputed_minor"]))
+        yield subject, _card_books(dict(row), owed, back[name], min(lost[name], row["disputed_minor"]))
 
 
 def _card_books(row: Mapping[str, Any], owed: Line, refunded_minor: int, lost_minor: int) -> Balances:
@@ -115,10 +110,10 @@ def _card_books(row: Mapping[str, Any], owed: Line, refunded_minor: int, lost_mi
     }
 
 
-def _sums(connection: Connection, table: Any, which: Any) -> Counter[tuple[str, str]]:
-    """Amounts by (owner, payment)."""
-    name = (table.c.owner_id, table.c.payment_id)
-    statement = select(*name, func.sum(table.c.amount_minor)).where(which).group_by(*name)
+def _sums(connection: Connection, amounts: Column[int], which: ColumnElement[bool]) -> Counter[tuple[str, str]]:
+    """A column's amounts by (owner, payment)."""
+    name = (amounts.table.c.owner_id, amounts.table.c.payment_id)
+    statement = select(*name, func.sum(amounts)).where(which).group_by(*name)
     return Counter(
         {(owner_id, payment_id): int(minor) for owner_id, payment_id, minor in connection.execute(statement)}
     )

@@ -203,6 +203,13 @@ def upgrade() -> None:
         sa.Column("seller_id", sa.Text(), nullable=False),
         sa.Column("currency", sa.Text(), nullable=False),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "withdrawn_minor",
+            sa.BigInteger(),
+            server_default="0",
+            nullable=False,
+            comment="of the seller's balance, which is what the books hold of it",
+        ),
         sa.Column("reason_code", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column(

@@ -1,0 +1,250 @@
+"""What an auditor tries: the processor away for a day, refunds on their way, debts that come back, payments that were
+refused without having been tried.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import select, update
+
+from api.wiring import Idlefee
+from billing import ledger
+from billing.jobs import dead_letters, revive
+from billing.ledger import Account, Line, Transfer
+from billing.payments import blocks, by_hand, refunds
+from billing.payments.by_hand import Received
+from billing.payments.credits import Code as CreditCode
+from billing.payments.credits import Wanted, ask, take_back
+from billing.payments.looking import poll_later
+from billing.payments.people import ENGINE, Deed
+from billing.payments.processor import Refused
+from billing.payments.refunding import Refunding
+from billing.payments.refunds import Code
+from billing.payments.rooms import TooMuch
+from billing.store.payments import calls, payments
+from billing.store.tables import jobs
+from billing.verify.money import wrong_subjects
+from sessions.store.queries import SessionKey
+from tests.integration.paid_world import FINANCE, paid_world
+from tests.integration.paying import DECLINES, NOW, VISA, Till, till
+
+DAY, HOUR = 24 * 3600, 3600
+
+
+@pytest.fixture
+def here(database_url: str) -> Iterator[Till]:
+    with till(database_url) as here:
+        yield here
+
+
+def owe(app: Idlefee, amount_minor: int, session: str = "st/s") -> None:
+    lines = [
+        (Line(Account.RECEIVABLE, "ann", "acme", "USD", None), amount_minor),
+        (Line(Account.REVENUE, None, "acme", "USD", None), -amount_minor),
+    ]
+    with app.writing() as connection:
+        ledger.post(connection, [Transfer(SessionKey("site", session), 1, "acme", "USD", "fee", lines)], NOW)
+
+
+def by_bank(here: Till, amount_minor: int) -> Received:
+    received = Received(
+        owner_id="ann",
+        seller_id="acme",
+        currency="USD",
+        amount_minor=amount_minor,
+        reference="r1",
+        received_at=here.clock.now(),
+    )
+    with here.app.writing() as connection:
+        by_hand.record(connection, received, author="finance:f1", now=here.clock.now())
+    return received
+
+
+def parked(here: Till) -> list[str]:
+    with here.app.reading() as connection:
+        return [job["key"] for job in dead_letters(connection)]
+
+
+def test_credit_that_is_on_its_way_back_is_not_given_a_second_time(database_url: str) -> None:
+    with paid_world(database_url) as world:
+        first, second = world.pay(20_00), world.pay(20_00)
+        owe(world.app, 20_00)
+
+        def refund(payment_id: str) -> None:
+            with world.app.writing() as connection:
+                refunds.ask(
+                    connection, "ann", payment_id, 20_00, code=Code.FEE_FELL, reason="a test", by=FINANCE, now=world.now
+                )
+
+        refund(first)
+        world.sandbox.orders.fault("unavailable", on="GET /v1/payment_intents/")
+        for lease in world.leases(refunds.SEND):
+            Refunding(world.processor).send(lease)
+        world.pass_time(24 * 3600)
+        with pytest.raises(TooMuch, match="0 minor units are the owner's"):
+            refund(second)
+        world.see(first)
+        assert world.owed() == 0
+        with world.app.reading() as connection:
+            assert list(wrong_subjects(connection)) == []
+
+
+def test_a_day_without_the_processor_parks_nothing_and_the_poller_goes_on(here: Till) -> None:
+    here.add_card(VISA)
+    here.invoice(1000)
+    with here.app.writing() as connection:
+        poll_later(connection, here.clock.now())
+    here.work()
+    here.sandbox.orders.fault("unavailable", on="", times=100_000)
+    for hour in range(24):
+        here.work(NOW + hour * HOUR + 1)
+    here.sandbox.orders.no_faults()
+    here.work(NOW + 26 * HOUR)
+    assert parked(here) == []
+    with here.app.reading() as connection:
+        due = connection.execute(select(jobs.c.due_at).where(jobs.c.key == "poll_processor")).scalar_one()
+    assert due > here.clock.now()
+
+
+def test_one_payment_the_processor_does_not_know_stops_no_poll(here: Till) -> None:
+    here.add_card(VISA)
+    here.invoice(1000)
+    here.work()
+    with here.app.writing() as connection:
+        connection.execute(update(payments).values(state="processing", processor_ref="pi_of_another_account"))
+        poll_later(connection, here.clock.now())
+    here.work(NOW + HOUR)
+    assert [name for name in parked(here) if name.startswith("poll")] == []
+    with here.app.reading() as connection:
+        job = connection.execute(select(jobs).where(jobs.c.key == "poll_processor")).mappings().one()
+    assert (job["attempts"], job["last_error"]) == (0, None)
+
+
+def test_who_was_blocked_and_pays_by_bank_may_charge_again(here: Till) -> None:
+    owe(here.app, 10_00)
+    here.invoice(10_00)
+    here.add_card(DECLINES)
+    for day in (0, 1, 3, 7, 14):
+        here.work(NOW + day * DAY)
+    with here.app.reading() as connection:
+        assert blocks.standing(connection, "ann", "acme")
+    by_bank(here, 10_00)
+    here.work()
+    with here.app.reading() as connection:
+        assert blocks.standing(connection, "ann", "acme") == []
+
+
+def test_a_debt_that_was_written_off_and_is_paid_by_bank_is_no_gift(here: Till) -> None:
+    owe(here.app, 10_00)
+    wanted = Wanted(
+        owner_id="ann",
+        seller_id="acme",
+        currency="USD",
+        deed=Deed.WRITE_OFF,
+        amount_minor=10_00,
+        code=CreditCode.UNCOLLECTIBLE,
+        reason="a test",
+    )
+    with here.app.writing() as connection:
+        ask(connection, wanted, ENGINE, NOW)
+    by_bank(here, 10_00)
+    here.work()
+    assert here.owed() == {("acme", "USD"): 0}
+    assert here.balances() == {"bank": 10_00, "revenue": -10_00}
+
+
+def test_what_is_owed_again_is_asked_for_again(here: Till) -> None:
+    owe(here.app, 10_00)
+    here.invoice(10_00)
+    received = by_bank(here, 10_00)
+    here.work()
+    assert [one.state for one in here.payments()] == ["succeeded"]
+    here.add_card(VISA)
+    with here.app.writing() as connection:
+        by_hand.reverse(connection, "ann", received.id, reason="another's", author="finance:f1", now=here.clock.now())
+    here.work()
+    assert here.owed() == {("acme", "USD"): 0}
+    assert {(one.means, one.state) for one in here.payments()} == {("hand", "cancelled"), ("card", "succeeded")}
+    wanted = Wanted(
+        owner_id="ann",
+        seller_id="acme",
+        currency="USD",
+        deed=Deed.CREDIT,
+        amount_minor=7_00,
+        code=CreditCode.GOODWILL,
+        reason="a test",
+    )
+    owe(here.app, 7_00, "st/t")
+    with here.app.writing() as connection:
+        credit, _ = ask(connection, wanted, ENGINE, NOW)
+    here.invoice(7_00)
+    here.work()
+    with here.app.writing() as connection:
+        take_back(connection, "ann", credit.id, FINANCE, "a mistake", here.clock.now())
+    here.work()
+    assert here.owed() == {("acme", "USD"): 0}
+
+
+def test_a_call_without_an_answer_is_not_answered_by_a_lookup_that_is_refused(
+    here: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.add_card(VISA)
+    here.invoice(1000)
+    here.sandbox.orders.fault("drop_after", on="POST /v1/payment_intents")
+
+    def gone(*_: object) -> None:
+        raise Refused("No such customer", "resource_missing")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(here.processor), "payments_of", gone)
+        here.work()
+        here.work(NOW + 10)
+    with here.app.reading() as connection:
+        answers = connection.execute(select(calls.c.answer).where(calls.c.purpose == "pay")).scalars().all()
+    assert (answers, here.payment().state, len(parked(here))) == ([None], "sent", 1)
+    with here.app.writing() as connection:
+        revive(connection, parked(here)[0])
+    here.work()
+    assert (here.payment().state, len(here.at_stripe("payment_intent"))) == ("succeeded", 1)
+
+
+def test_an_owner_who_owes_nothing_any_more_is_not_charged_by_a_repetition(here: Till) -> None:
+    owe(here.app, 10_00)
+    here.add_card(VISA)
+    here.invoice(10_00)
+    here.sandbox.orders.fault("unavailable", on="POST /v1/payment_intents")
+    here.work()
+    assert here.payment().state == "sent"
+    by_bank(here, 10_00)
+    for hours in (1, 12, 25, 26):
+        with here.app.writing() as connection:
+            poll_later(connection, here.clock.now())
+        here.work(NOW + hours * HOUR)
+    assert here.at_stripe("payment_intent") == []
+    assert {(one.means, one.state) for one in here.payments()} == {("hand", "succeeded"), ("card", "cancelled")}
+    assert here.owed() == {("acme", "USD"): 0}
+
+
+@pytest.mark.parametrize("change", ["amount", "nothing left"])
+def test_who_pays_while_the_amount_is_changed_parks_no_step(
+    here: Till, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owe(here.app, 10_00)
+    here.add_card(DECLINES)
+    here.invoice(10_00)
+    here.work()
+    ref = here.payment().processor_ref or ""
+    by_bank(here, 4_00 if change == "amount" else 10_00)
+    processor = type(here.processor)
+    for name in ("change_payment", "cancel_payment"):
+        before = getattr(processor, name)
+
+        def faster(self: object, *args: object, _before: object = before, **more: object) -> object:
+            here.processor.confirm_payment(ref, method_ref=VISA, key="the-owner", return_url="http://127.0.0.1/")
+            return _before(self, *args, **more)  # type: ignore[operator]
+
+        monkeypatch.setattr(processor, name, faster)
+    here.work(NOW + DAY)
+    assert parked(here) == []
+    card = next(one for one in here.payments() if one.means == "card")
+    assert (card.state, card.captured_minor) == ("succeeded", 10_00)
