@@ -11,8 +11,8 @@ from api.guard import Engine, FinanceOrOperator, Operator, Staff
 from api.inputs import Body, Id, Lines, Moment, PathId, Reason, TariffName, Text64, Text128
 from api.paging import Cursor, Limit, Page, page_of, place_of
 from api.problems import not_found
+from billing import network
 from billing.assignments import Assignment, VersionRef, assign, assignments_of, latest, tariff_version
-from billing.decisions import stall_added
 from sessions import registry, sites
 from sessions.events.wire import Stamp
 
@@ -117,10 +117,12 @@ def list_sellers(idlefee: Engine, _principal: Staff, cursor: Cursor = None, limi
 
 
 @router.post("/sellers", status_code=201, responses=WRITES)
-def create_seller(idlefee: Engine, _principal: Operator, seller: Seller) -> Seller:
+def create_seller(idlefee: Engine, principal: Operator, seller: Seller) -> Seller:
     """Add a legal entity that bills."""
     with idlefee.writing() as connection:
-        sites.add_seller(connection, seller.id, seller.name, seller.zone, idlefee.clock.now())
+        network.add_seller(
+            connection, seller.id, seller.name, seller.zone, author=principal.author, now=idlefee.clock.now()
+        )
     return seller
 
 
@@ -133,11 +135,12 @@ def show_seller(idlefee: Engine, _principal: Staff, seller_id: PathId) -> Regist
 
 @router.patch("/sellers/{seller_id}", responses=WRITES)
 def register_seller(
-    idlefee: Engine, _principal: FinanceOrOperator, seller_id: PathId, told: Registration
+    idlefee: Engine, principal: FinanceOrOperator, seller_id: PathId, told: Registration
 ) -> RegisteredSeller:
     """Write down what receipts print of a seller: legal name, address, tax registration."""
     with idlefee.writing() as connection:
-        return _seller(registry.set_registration(connection, seller_id, **told.model_dump(exclude_unset=True)))
+        now, given = idlefee.clock.now(), told.model_dump(exclude_unset=True)
+        return _seller(network.register_seller(connection, seller_id, author=principal.author, now=now, **given))
 
 
 def _seller(one: registry.Seller) -> RegisteredSeller:
@@ -154,10 +157,12 @@ def list_sites(idlefee: Engine, _principal: Staff, cursor: Cursor = None, limit:
 
 
 @router.post("/sites", status_code=201, responses=WRITES)
-def create_site(idlefee: Engine, _principal: Operator, site: Site) -> Site:
+def create_site(idlefee: Engine, principal: Operator, site: Site) -> Site:
     """Add a place with stations. Nobody assigned it a tariff: it bills by `standard` from its first session on."""
     with idlefee.writing() as connection:
-        sites.add_site(connection, site.id, site.seller, site.name, site.zone, idlefee.clock.now())
+        network.add_site(
+            connection, site.id, site.seller, site.name, site.zone, author=principal.author, now=idlefee.clock.now()
+        )
     return site
 
 
@@ -226,7 +231,7 @@ def create_station(idlefee: Engine, principal: Operator, station: NewStation) ->
     """Add a station. Its key is shown this once."""
     with idlefee.writing() as connection:
         now = idlefee.clock.now()
-        sites.add_station(connection, station.id, station.site, now)
+        network.add_station(connection, station.id, station.site, author=principal.author, now=now)
         issued = issue(
             connection, Role.STATION, label=station.id, now=now, station_id=station.id, author=principal.author
         )
@@ -267,10 +272,15 @@ def create_station_key(idlefee: Engine, principal: Operator, station_id: PathId)
 
 
 @router.post("/stations/{station_id}/stalls", status_code=201, responses=WRITES)
-def create_stall(idlefee: Engine, _principal: Operator, station_id: PathId, new: NewStall) -> StallRow:
+def create_stall(idlefee: Engine, principal: Operator, station_id: PathId, new: NewStall) -> StallRow:
     """Add a stall before its first message does, with the moment from which it counts as in service."""
     with idlefee.writing() as connection:
-        now = idlefee.clock.now()
-        sites.add_stall(connection, station_id, new.stall, now, new.in_service_from)
-        stall_added(connection, station_id, new.in_service_from, now)
+        network.add_stall(
+            connection,
+            station_id,
+            new.stall,
+            new.in_service_from,
+            author=principal.author,
+            now=idlefee.clock.now(),
+        )
     return StallRow(stall=new.stall, in_service_from=new.in_service_from)

@@ -46,10 +46,10 @@ def add_seller(
 ) -> None:
     """Add a seller. `--zone` is the time zone of its books."""
     with opened(database, create=True) as idlefee:
-        from sessions import sites
+        from billing import network
 
         with idlefee.writing() as connection:
-            sites.add_seller(connection, id_, name or id_, zone, idlefee.clock.now())
+            network.add_seller(connection, id_, name or id_, zone, author=AUTHOR, now=idlefee.clock.now())
     if as_json:
         show_json({"seller": id_, "zone": zone})
     else:
@@ -69,11 +69,11 @@ def register_seller(
     lines = None if address is None else "\n".join(part.strip() for part in address.split(","))
     told = {"legal_name": legal_name, "address": lines, "tax_id": tax_id}
     with opened(database) as idlefee:
-        from sessions.registry import set_registration
+        from billing import network
 
         given = {name: text.strip() or None for name, text in told.items() if text is not None}
         with idlefee.writing() as connection:
-            found = set_registration(connection, id_, **given)
+            found = network.register_seller(connection, id_, author=AUTHOR, now=idlefee.clock.now(), **given)
     if as_json:
         show_json(found._asdict())
     else:
@@ -109,16 +109,16 @@ def add_site(
     """Add a site. Where there is no seller yet, one is added for it."""
     with opened(database, create=True) as idlefee:
         from api.imports import seller_for_new_site
+        from billing import network
         from billing.assignments import DEFAULT_TARIFF, assign, latest
-        from sessions import sites
 
         now = idlefee.clock.now()
         with idlefee.writing() as connection:
-            whose = seller_for_new_site(connection, seller_id, zone, now)
-            sites.add_site(connection, id_, whose, name or id_, zone, now)
+            whose = seller_for_new_site(connection, seller_id, zone, AUTHOR, now)
+            network.add_site(connection, id_, whose, name or id_, zone, author=AUTHOR, now=now)
             if tariff is not None:
                 chosen = latest(connection, tariff)
-                assign(connection, id_, chosen, author="operator:cli", reason="chosen with the site", now=now)
+                assign(connection, id_, chosen, author=AUTHOR, reason="chosen with the site", now=now)
     billed_by = tariff or DEFAULT_TARIFF
     if as_json:
         show_json({"site": id_, "seller": whose, "zone": zone, "tariff": billed_by})
@@ -159,12 +159,12 @@ def add_station(
     """Add a station and print its key, once."""
     with opened(database, create=True) as idlefee:
         from api.access.keys import Role, issue
-        from sessions import sites
+        from billing import network
 
         now = idlefee.clock.now()
         with idlefee.writing() as connection:
             where = site_id or _only_site(connection)
-            sites.add_station(connection, id_, where, now)
+            network.add_station(connection, id_, where, author=AUTHOR, now=now)
             key = issue(connection, Role.STATION, label=f"station {id_}", now=now, station_id=id_, author=AUTHOR)
     if as_json:
         show_json({"station": id_, "site": where, "key_id": key.id, "key": key.text})
@@ -233,10 +233,11 @@ def add_stall(
     station_id, stall_name = asking.stall(name)
     in_service_from = asking.moment(from_, "--from")
     with opened(database) as idlefee:
-        from sessions import sites
+        from billing import network
 
+        now = idlefee.clock.now()
         with idlefee.writing() as connection:
-            sites.add_stall(connection, station_id, stall_name, idlefee.clock.now(), in_service_from)
+            network.add_stall(connection, station_id, stall_name, in_service_from, author=AUTHOR, now=now)
     if as_json:
         show_json({"stall": name, "in_service_from": from_})
     else:

@@ -9,10 +9,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from billing.assignments import DEFAULT_TARIFF, assign, latest
+from billing.network import add_seller, add_site, add_stall, add_station, register_seller
 from billing.owners import Owner, Vehicle, add_owner, add_vehicle, give_token
 from sessions.intake import TokenNames
-from sessions.registry import set_registration
-from sessions.sites import add_seller, add_site, add_stall, add_station
 
 AUTHOR = "demo"
 SELLER = ("lantern", "Lantern Charging", "America/New_York")
@@ -110,16 +109,16 @@ def car_of(owner_id: str) -> Car:
 
 def register(connection: Connection, names: TokenNames, now: int) -> None:
     """Write the town into an empty registry."""
-    add_seller(connection, *SELLER, now)
-    set_registration(connection, SELLER[0], **REGISTRATION)
+    add_seller(connection, *SELLER, author=AUTHOR, now=now)
+    register_seller(connection, SELLER[0], author=AUTHOR, now=now, **REGISTRATION)
     tariff = latest(connection, DEFAULT_TARIFF)
     for site in SITES.values():
-        add_site(connection, site.id, SELLER[0], site.name, site.zone, now)
+        add_site(connection, site.id, SELLER[0], site.name, site.zone, author=AUTHOR, now=now)
         assign(connection, site.id, tariff, author=AUTHOR, reason="the house's tariff", now=now)
     for station, site in STATIONS.items():
-        add_station(connection, station, site.id, now)
+        add_station(connection, station, site.id, author=AUTHOR, now=now)
     for stall in (*STALLS.values(), SPARE):
-        add_stall(connection, stall.station, stall.name, now, None)
+        add_stall(connection, stall.station, stall.name, None, author=AUTHOR, now=now)
     for owner_id, name in OWNERS.items():
         add_owner(connection, Owner(owner_id, name, f"{owner_id}@example.org"), now)
     for car in (*CARS, SPARE_CAR):

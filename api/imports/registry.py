@@ -10,10 +10,11 @@ from sqlalchemy import Connection, Text, select
 from api.imports.rows import Problem, Row
 from billing.assignments import DEFAULT_TARIFF, assign, assignments_of, in_use, latest
 from billing.decisions import token_given
+from billing.network import add_seller, add_site, add_station
 from billing.owners import add_missing_owners, give_missing_tokens
 from sessions.database import keys_of
 from sessions.intake import TokenNames
-from sessions.sites import BadName, Site, Unknown, add_seller, add_site, add_station, all_sites
+from sessions.sites import BadName, Site, Unknown, all_sites
 from sessions.store.tables import sellers, stations
 
 AUTHOR = "import"
@@ -103,7 +104,7 @@ class Registry:
         site_id = row.site or self._site or self._only_site()
         if site_id not in self._sites:
             self._found_site(connection, site_id, row, now)
-        add_station(connection, row.station, site_id, now)
+        add_station(connection, row.station, site_id, author=AUTHOR, now=now)
         self._site_of[row.station] = site_id
         self.created += 1
         if self._tariff is not None and not assignments_of(connection, [site_id]):
@@ -118,8 +119,8 @@ class Registry:
 
     def _found_site(self, connection: Connection, site_id: str, row: Row, now: int) -> None:
         zone = row.zone or DEFAULT_ZONE
-        seller_id = seller_for_new_site(connection, self._seller, zone, now)
-        add_site(connection, site_id, seller_id, row.site_name or site_id, zone, now)
+        seller_id = seller_for_new_site(connection, self._seller, zone, AUTHOR, now)
+        add_site(connection, site_id, seller_id, row.site_name or site_id, zone, author=AUTHOR, now=now)
         self._sites |= {site.id: site for site in all_sites(connection)}
         self.created += 1
 
@@ -147,7 +148,7 @@ class _Misplaced(ValueError):
     """The row's station cannot stand where the row has it."""
 
 
-def seller_for_new_site(connection: Connection, named: str | None, zone: str, now: int) -> str:
+def seller_for_new_site(connection: Connection, named: str | None, zone: str, author: str, now: int) -> str:
     """The seller named, or the only one there is, or the first one, created. Raises `SeveralSellers`."""
     if named is not None:
         return named
@@ -155,7 +156,7 @@ def seller_for_new_site(connection: Connection, named: str | None, zone: str, no
     if len(known) > 1:
         raise SeveralSellers(", ".join(known))
     if not known:
-        add_seller(connection, DEFAULT_SELLER, "Seller", zone, now)
+        add_seller(connection, DEFAULT_SELLER, "Seller", zone, author=author, now=now)
         return DEFAULT_SELLER
     return str(known[0])
 

@@ -37,6 +37,8 @@ def test_from_nothing_to_a_fee(doors: Doors) -> None:
         40_50,
         "NOK",
     )
+    deeds = [(deed["what"], deed["subject"]) for deed in doors.every_row("finance", "/v1/audit", author="operator")]
+    assert {("seller_added", "seller new"), ("site_added", "site quay"), ("station_added", "station q1")} <= {*deeds}
 
 
 def test_another_key_of_a_station_works_beside_the_first(doors: Doors) -> None:
