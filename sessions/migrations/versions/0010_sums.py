@@ -16,7 +16,7 @@ WITH_A_FEE = sa.text("fee_minor > 0")
 
 
 def upgrade() -> None:
-    written = sa.Column(
+    written: sa.Column[int] = sa.Column(
         "changed_at", UtcSeconds(), nullable=False, server_default="0", comment="when this row was last written"
     )
     op.add_column("charges", written)
