@@ -43,7 +43,7 @@ def routes(state: State) -> list[Route]:
             if intent is None or intent["status"] != "requires_action":
                 return _page("over.html", 410, words="There is nothing to confirm here any more.", back=None)
         if request.method == "GET":
-            asked = money(intent["amount"], intent["currency"]) if "amount" in intent else None
+            asked = money(intent["amount"], intent["currency"]).upper() if "amount" in intent else None
             return _page("authenticate.html", 200, amount=asked)
         passed = fields_of((await request.body()).decode()).get("answer") == "yes"
         with state.lock:

@@ -30,9 +30,11 @@ def tab(
     dark: bool = False,
     script: bool = True,
     broken: str | None = None,
+    processor: str | None = None,
 ) -> Iterator[Page]:
     """A window of `who`, signed in; fails if a page asked anybody else for anything, broke a rule of its policy or
-    complained. `broken` is what the test itself keeps from arriving.
+    complained. `broken` is what the test itself keeps from arriving; `processor` the address of the one other host
+    there is: the card processor's own pages, where owners are led to and come back from.
     """
     context = chromium.new_context(
         viewport={"width": size[0], "height": size[1]},
@@ -65,7 +67,7 @@ def tab(
     try:
         yield page
         assert not [one for one in complaints if one[0] not in opened and not (broken and broken in one[0])]
-        assert not [url for url in asked if not url.startswith(visited.address)]
+        assert not [url for url in asked if not url.startswith((visited.address, processor or visited.address))]
     finally:
         context.close()
 
@@ -82,7 +84,8 @@ def look(page: Page, picture: str | None = None) -> None:
     fits(page)
     small = page.evaluate(
         """least => [...document.querySelectorAll(
-                'button, .button, nav a, summary, input:not([type=checkbox]), select, label.tick, .check, .more')]
+                'button, .button, nav a, summary, input:not([type=checkbox], [type=radio]), select, label.tick, .check, ' +
+                '.more, label:has([type=radio])')]
             .filter(one => one.offsetParent && one.type !== 'hidden')
             .filter(one => Math.round(one.getBoundingClientRect().height) < least)
             .map(one => one.outerHTML)""",

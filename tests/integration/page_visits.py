@@ -10,6 +10,7 @@ from typing import Any, cast
 import httpx2
 
 from api.access.keys import KeyKind, Role, issue
+from api.sandbox.serving import Sandbox
 from api.wiring import Idlefee
 from billing.owners import Owner, add_owner, give_token
 from sessions.clock import FixedClock
@@ -68,9 +69,9 @@ class Visits:
 
 
 @contextmanager
-def visits(url: str, now: int = NOON) -> Iterator[Visits]:
+def visits(url: str, now: int = NOON, sandbox: Sandbox | None = None) -> Iterator[Visits]:
     """Ann (token ANN), Bob (token BOB) and staff, each with a link; nothing has happened yet."""
-    with small_world(url, now) as app:
+    with small_world(url, now, sandbox) as app:
         with app.writing() as connection:
             add_owner(connection, Owner("bob", "Bob Bobson", "bob@example.com"), now)
             give_token(connection, app.names, uid="BOB", owner_id="bob", author="test", now=now)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from api.sandbox.serving import Sandbox
 from api.settings import Settings
 from api.wiring import Idlefee, running
 from billing.owners import Owner, add_owner, give_token
@@ -22,9 +23,17 @@ SITES = {"harbour": ("h1", "h2"), "market": ("m1",)}
 
 
 @contextmanager
-def small_world(url: str, now: int = LATER) -> Iterator[Idlefee]:
-    """A running product on `url` with sites, stations and one owner, `ann`, whose token is `ANN`."""
-    with running(Settings(database_url=url), FixedClock(now)) as app:
+def small_world(url: str, now: int = LATER, sandbox: Sandbox | None = None) -> Iterator[Idlefee]:
+    """A running product on `url` with sites, stations and one owner, `ann`, whose token is `ANN`. Cards are charged at
+    the sandbox; without one, not at all. Both live by one clock.
+    """
+    clock = FixedClock(now)
+    settings = Settings(database_url=url)
+    if sandbox is not None:
+        settings.stripe_key, settings.stripe_url = sandbox.key, sandbox.url
+        settings.stripe_webhook_secret = sandbox.webhook_secret
+        sandbox.state.follow(clock)
+    with running(settings, clock) as app:
         with app.writing() as connection:
             add_seller(connection, "acme", "Acme", "UTC", NOON)
             for site_id, stations in SITES.items():

@@ -39,6 +39,7 @@ MOVED = {
     Kind.CREDIT: "Credit",
     Kind.WRITE_OFF: "Written off",
 }
+SAYS_IT_ALL = (Kind.PAYMENT, Kind.REFUND)  # the reason of such an entry is bookkeeping; the file has it
 ALWAYS = (Kind.FEE, Kind.CORRECTION)  # shown where they are nothing, too
 
 
@@ -79,7 +80,7 @@ def one_month(request: Request, idlefee: Engine, owner_id: OwnerId, month: OfMon
             raise nothing_here()
         sites = queries.site_names(connection, {line.key.site_id for one in found for line in one.lines if line.key})
     if form == "page":
-        context = {"sums": SUMS, "always": ALWAYS, "moved": MOVED, "pdf": can_typeset()}
+        context = {"sums": SUMS, "always": ALWAYS, "moved": MOVED, "why": _why, "pdf": can_typeset()}
         return page(request, "me/statement.html", month=month, statements=found, sites=sites, **context)
     printed = {
         "month": words.month(month),
@@ -113,10 +114,14 @@ def _printed(one: Statement, sites: dict[str, str]) -> dict[str, object]:
 
 
 def _what(line: Line, sites: dict[str, str]) -> str:
-    if line.key is None:
-        return f"{MOVED[line.kind]}: {line.reason}"
-    place = f"{MOVED[line.kind]}, {sites.get(line.key.site_id, line.key.site_id)}, {line.key.id}"
-    return f"{place}: {line.reason}" if line.is_correction else place
+    place = f", {sites.get(line.key.site_id, line.key.site_id)}, {line.key.id}" if line.key else ""
+    return f"{MOVED[line.kind]}{place}{_why(line)}"
+
+
+def _why(line: Line) -> str:
+    """What is said of a line beside its kind and place."""
+    says_it_all = line.kind in SAYS_IT_ALL or (line.key is not None and not line.is_correction)
+    return "" if says_it_all else f": {line.reason}"
 
 
 def _rows(one: Statement) -> list[tuple[object, ...]]:
