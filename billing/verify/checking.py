@@ -17,6 +17,7 @@ from billing.verify.accounts import broken_seals, wrong_accounts
 from billing.verify.bills import Bills, bills, together
 from billing.verify.books import Standing, lone_entries, stand, wrong_balances, wrong_postings, wrong_transfers
 from billing.verify.differences import Code, Difference, amount
+from billing.verify.documents import wrong_documents
 from billing.verify.money import wrong_subjects
 from billing.verify.received import altered_events, wrong_conflicts
 from billing.verify.walk import chunks
@@ -102,6 +103,7 @@ class _Walk:
         yield from wrong_balances(self._connection, standing)
         yield from wrong_accounts(self._connection, self.seen)
         yield from wrong_subjects(self._connection)
+        yield from wrong_documents(self._connection)
         yield from broken_seals(self._connection)
         yield from self._sums()
 

@@ -25,6 +25,8 @@ class Code(StrEnum):
     CHAIN_BROKEN = "chain_broken"  # a session's transfers are not numbered 1, 2, … as often as it was settled
     ENTRY_ALONE = "entry_alone"  # an entry of a transfer that does not exist
     ACCOUNT_DIFFERS = "account_differs"  # what is posted for a payment, credit, payout or bank line is not its row
+    DOCUMENT_DIFFERS = "document_differs"  # an invoice or credit note is not what its lines say, or credits too much
+    NUMBERS_DIFFER = "numbers_differ"  # a number of an invoice is missing, or more were given than there are
     SEAL_BROKEN = "seal_broken"  # a day's deeds or postings are not what was sealed
     BALANCE_DIFFERS = "balance_differs"  # an account does not stand where the charges put it
     SUM_DIFFERS = "sum_differs"  # the sums of days are not what they sum: finance's pages show something else
