@@ -10,9 +10,23 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, delete, exists, func, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Engine,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from billing.store.tables import jobs
 from sessions.clock import Clock
@@ -80,7 +94,7 @@ def _compact(body: Mapping[str, Any]) -> str:
 # -- what a worker does -------------------------------------------------------------------------------------
 
 
-def _free(now: int) -> Any:
+def _free(now: int | BindParameter[int]) -> Any:
     """Due, neither parked nor in anybody's hands."""
     return and_(
         jobs.c.due_at <= now,
@@ -91,8 +105,14 @@ def _free(now: int) -> Any:
 
 def ready(connection: Connection, kinds: Sequence[str], now: int) -> list[str]:
     """Those of `kinds` of which something can be leased now. A read: an idle worker takes no lock."""
-    found = connection.execute(select(*(exists().where(jobs.c.kind == kind, _free(now)) for kind in kinds))).one()
+    found = connection.execute(_is_there(tuple(kinds)), {"now": now}).one()
     return [kind for kind, there in zip(kinds, found, strict=True) if there]
+
+
+@lru_cache(maxsize=16)
+def _is_there(kinds: tuple[str, ...]) -> Select[Any]:
+    """Asked several times a second, and built once: building it takes far longer than the answer."""
+    return select(*(exists().where(jobs.c.kind == kind, _free(bindparam("now"))) for kind in kinds))
 
 
 def lease(connection: Connection, worker: str, now: int, most: int, kind: str) -> list[Job]:
@@ -141,6 +161,10 @@ class Turn:
         values = {"attempts": job.attempts, "leased_by": None, "leased_until": until}
         _change(self.connection, [job], **values, last_error=because.replace("\0", "")[:500])
 
+    def take_along(self, others: Iterable[Job]) -> None:
+        """Steps that were done with the turn's own: they end with it, whoever leased them."""
+        self._absorbed = [*self._absorbed, *others]
+
     def groups(self) -> list[list[Job]]:
         """The steps by `together`, each group whole: others that wait under its name are taken along, whoever leased
         them.
@@ -183,6 +207,12 @@ class Lease:
             connection.execute(delete(jobs).where(jobs.c.key.in_(turn.ended())))
 
 
+def hold(connection: Connection, those: Iterable[Job]) -> None:
+    """Lock the steps in one order, whoever leased them: a lease's `lock` where others are taken along."""
+    keys = [job.key for job in those]
+    connection.execute(for_update(connection, select(jobs.c.key).where(jobs.c.key.in_(keys)).order_by(jobs.c.key)))
+
+
 def _still_held(connection: Connection, worker: str, held: Sequence[Job]) -> list[Job]:
     mine = select(jobs.c.key).where(jobs.c.key.in_([job.key for job in held]), jobs.c.leased_by == worker)
     keys = set(connection.execute(for_update(connection, mine.order_by(jobs.c.key))).scalars())
@@ -220,6 +250,12 @@ def overdue(connection: Connection, keys: Collection[str], now: int) -> set[str]
     """Those of the named steps whose time has come and that are not done, whatever kept them."""
     due = select(jobs.c.key).where(jobs.c.key.in_(sorted(keys)), jobs.c.due_at <= now)
     return set(connection.execute(due).scalars()) if keys else set()
+
+
+def waiting_together(connection: Connection, name: str) -> list[Job]:
+    """The steps that wait under the name of a group at this moment, parked ones left out."""
+    those = select(jobs).where(jobs.c.together == name, jobs.c.dead.is_(False)).order_by(jobs.c.created_at, jobs.c.key)
+    return [_job(row) for row in connection.execute(those).mappings()]
 
 
 def dead_letters(connection: Connection) -> list[dict[str, Any]]:
