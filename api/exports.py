@@ -1,10 +1,11 @@
-"""The ledger's entries as CSV, streamed: a book of millions takes no more memory than a small one."""
+"""The ledger's entries as CSV: a book of millions takes no more memory than a small one."""
 
 import csv
 import io
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import islice
 
+from api.spool import spooled
 from api.wiring import Idlefee
 from billing.books import Entry, Wanted, every_entry
 from billing.money import decimal_text
@@ -19,10 +20,9 @@ COLUMNS = (
 )
 
 
-def entries_csv(idlefee: Idlefee, wanted: Wanted) -> Iterator[str]:
-    """The lines, some hundred at a time. The query runs before this returns: an outage is no half-empty file."""
-    lines = _lines(idlefee, wanted)
-    return chain([next(lines)], lines)
+def entries_csv(idlefee: Idlefee, wanted: Wanted) -> Iterator[bytes]:
+    """The file, in pieces."""
+    return spooled(_lines(idlefee, wanted))
 
 
 def _lines(idlefee: Idlefee, wanted: Wanted) -> Iterator[str]:

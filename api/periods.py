@@ -4,8 +4,7 @@ the ledger for other programs.
 
 import json
 from collections.abc import Iterator
-from tempfile import SpooledTemporaryFile
-from typing import IO, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
@@ -18,6 +17,7 @@ from api.guard import Engine, Finance, FinanceOrOperator
 from api.inputs import Body, From, Id, Moment, PathId, Reason, To
 from api.paging import Cursor, Limit, Page, page_of, place_of
 from api.problems import not_found
+from api.spool import spooled, spooled_file
 from api.wiring import Idlefee
 from billing.books import Wanted, every_entry
 from billing.exports.journal import journal
@@ -42,7 +42,6 @@ router = APIRouter(prefix="/v1", tags=["periods"])
 MonthName = Annotated[str, Field(pattern=r"^(19[7-9]\d|[2-9]\d{3})-(0[1-9]|1[0-2])$", examples=["2026-11"])]
 PathMonth = Annotated[str, Path(pattern=r"^(19[7-9]\d|[2-9]\d{3})-(0[1-9]|1[0-2])$", examples=["2026-11"])]
 Text = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
-HELD_IN_MEMORY_BYTES = 1 << 20
 
 
 class CheckRow(BaseModel):
@@ -321,21 +320,10 @@ def ledger_file(idlefee: Idlefee, author: str, format_: Format, wanted: Wanted) 
     return StreamingResponse(_exported(idlefee, format_, wanted), media_type=MEDIA[format_], headers=headers)
 
 
-def _exported(idlefee: Idlefee, format_: Format, wanted: Wanted) -> Iterator[str] | Iterator[bytes]:
+def _exported(idlefee: Idlefee, format_: Format, wanted: Wanted) -> Iterator[bytes]:
     if format_ == "csv":
         return entries_csv(idlefee, wanted)
-    file = SpooledTemporaryFile(HELD_IN_MEMORY_BYTES)  # noqa: SIM115 - it is closed by whoever reads it
     with one_moment(idlefee.engine) as connection:
         if format_ == "parquet":
-            write_parquet(every_entry(connection, wanted), file)
-        else:
-            for piece in journal(connection, wanted):
-                file.write(piece.encode())
-    file.seek(0)
-    return _pieces(file)
-
-
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while piece := file.read(1 << 16):
-            yield piece
+            return spooled_file(lambda file: write_parquet(every_entry(connection, wanted), file))
+        return spooled(journal(connection, wanted))

@@ -6,12 +6,12 @@ hang on them. What would help nobody but a thief of the file is left out: the ha
 
 import json
 from collections.abc import Iterator, Sequence
-from tempfile import SpooledTemporaryFile
-from typing import IO, Any
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, exists, select, tuple_
 
 from api.access.tables import access_keys
+from api.spool import spooled
 from api.wiring import Idlefee
 from billing.listing import Wanted, sessions_after
 from billing.store.accounts import account_entries, account_transfers
@@ -49,25 +49,11 @@ AS_JSON = frozenset(
 )
 SECRETS = frozenset({"secret", "auth"})  # names within `AS_JSON` whose values are not told
 SESSIONS_AT_ONCE = 200
-HELD_IN_MEMORY_BYTES = 1 << 20  # what is longer waits in a nameless file
-PIECE_BYTES = 1 << 16
 
 
 def personal_data(idlefee: Idlefee, owner_id: str) -> Iterator[bytes]:
-    """The document, in pieces. It was read to its end before this returns: an outage is no half-empty file, and who
-    takes it in slowly keeps no connection of the database from others.
-    """
-    document = SpooledTemporaryFile(HELD_IN_MEMORY_BYTES)  # noqa: SIM115 - it is closed by whoever reads it
-    for piece in _document(idlefee, owner_id):
-        document.write(piece.encode())
-    document.seek(0)
-    return _pieces_of(document)
-
-
-def _pieces_of(document: IO[bytes]) -> Iterator[bytes]:
-    with document:
-        while piece := document.read(PIECE_BYTES):
-            yield piece
+    """The document, in pieces."""
+    return spooled(_document(idlefee, owner_id))
 
 
 def _document(idlefee: Idlefee, owner_id: str) -> Iterator[str]:

@@ -74,8 +74,8 @@ def _write(idlefee: "Idlefee", format_: Format, wanted: "Wanted", file: IO[bytes
     from sessions.database import one_moment
 
     if format_ is Format.CSV:
-        for piece in entries_csv(idlefee, wanted):
-            file.write(piece.encode())
+        for lines in entries_csv(idlefee, wanted):
+            file.write(lines)
         return
     with one_moment(idlefee.engine) as connection:
         if format_ is Format.BEANCOUNT:

@@ -116,7 +116,7 @@ def account(
 
 @router.get("/books/entries.csv")
 def entries_csv(idlefee: Engine, seller: Annotated[str | None, Query(max_length=64)] = None) -> Response:
-    """Every entry, or a seller's, oldest first, streamed: a book of millions takes no more memory than a small one."""
+    """Every entry, or a seller's, oldest first: a book of millions takes no more memory than a small one."""
     headers = {
         "Content-Disposition": 'attachment; filename="entries.csv"',
         "Cache-Control": "no-store",

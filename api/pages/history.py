@@ -5,7 +5,6 @@ the same list as CSV. Works without script.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain
 from typing import Annotated, Literal, NamedTuple
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -25,6 +24,7 @@ from api.pages.rendering import HEADERS, page
 from api.pages.views import SessionView
 from api.paging import Cursor
 from api.problems import Problem
+from api.spool import spooled
 from api.wiring import Idlefee
 from billing.listing import Listed, Place, Wanted, Where, sessions_after, sites_of_owner
 from billing.owners import tokens_of, vehicles_of
@@ -181,9 +181,8 @@ def _tokens(connection: Connection, owner_id: str) -> list[Choice]:
 def history_csv(idlefee: Engine, owner_id: OwnerId, asked: Asked) -> Response:
     """All of the filtered list, newest first."""
     headers = {**HEADERS, "Content-Disposition": 'attachment; filename="sessions.csv"'}
-    rows = _csv(idlefee, owner_id, asked)
-    first = next(rows)  # an outage is no half-empty file
-    return StreamingResponse(chain([first], rows), media_type="text/csv; charset=utf-8", headers=headers)
+    rows = spooled(_csv(idlefee, owner_id, asked))
+    return StreamingResponse(rows, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _csv(idlefee: Idlefee, owner_id: str, asked: Filters) -> Iterator[str]:
