@@ -146,6 +146,7 @@ class NoticeRow(BaseModel):
     kind: Annotated[str, Field(examples=["charge_complete"])]
     subject: str
     body: str
+    language: Annotated[str, Field(description="in which it was written", examples=["en"])]
     sessions: list[str]
     created_at: Moment
     read_at: Moment | None
@@ -175,6 +176,7 @@ def _notice_row(notice: Notice) -> NoticeRow:
         kind=notice.kind,
         subject=notice.subject,
         body=notice.body,
+        language=notice.language,
         sessions=sorted(notice.fees_minor),
         created_at=notice.created_at,
         read_at=notice.read_at,

@@ -65,7 +65,7 @@ def tell_of_address(connection: Connection, changed: Changed, now: int) -> None:
 def _tell(connection: Connection, to: Owner, kind: str, letter: Letter, now: int, *about: str) -> None:
     """Put it into the inbox, and let it go out to the address that `to` has now."""
     id_ = notice_id(kind, to.id, *about)
-    notice = Notice(NO_SITE, id_, to.id, kind, ACCOUNT[kind], letter.subject, letter.body, now, {})
+    notice = Notice(NO_SITE, id_, to.id, kind, ACCOUNT[kind], *letter, now, {})
     store.write(connection, [notice])
     body = {"owner_id": to.id, "notice_id": id_, "email": to.email}
     if to.email:
@@ -130,7 +130,7 @@ class Letters:
         to, id_ = _addressed(lease, job), job.body["notice_id"]
         with reading(lease.engine) as connection:
             notice = store.notice(connection, NO_SITE, id_)
-        letter = Letter(notice.subject, notice.body)
+        letter = Letter(notice.subject, notice.body, notice.language)
         for reference in self._once_sent(lease, job, lambda: [self._hand_over(id_, to, letter, notice.created_at)]):
             with writing(lease.engine) as connection:
                 store.delivered(connection, NO_SITE, id_, EMAIL, lease.clock.now(), reference)

@@ -14,6 +14,7 @@ _UTC = ZoneInfo("UTC")
 def sign_in_link(texts: Texts, name: str, lasts_s: int, link: str) -> Letter:
     """The link that somebody who typed this address asked for."""
     return _letter(
+        texts,
         texts.say("sign_in_link.subject"),
         texts.say("sign_in_link.asked", who=name),
         texts.say("sign_in_link.open", length=texts.length(lasts_s)),
@@ -25,6 +26,7 @@ def sign_in_link(texts: Texts, name: str, lasts_s: int, link: str) -> Letter:
 def confirm_address(texts: Texts, name: str, lasts_s: int, link: str) -> Letter:
     """To the new address: is it theirs?"""
     return _letter(
+        texts,
         texts.say("confirm_address.subject"),
         texts.say("confirm_address.asked", who=name),
         texts.say("confirm_address.open", length=texts.length(lasts_s)),
@@ -36,6 +38,7 @@ def confirm_address(texts: Texts, name: str, lasts_s: int, link: str) -> Letter:
 def address_changed(texts: Texts, address: str, at: int) -> Letter:
     """To the address before: where mail goes now, as much of it as its owner needs to recognise it."""
     return _letter(
+        texts,
         texts.say("address_changed.subject"),
         texts.say("address_changed.said", address=hinted(address), **_when(texts, at)),
         texts.say("address_changed.not_you"),
@@ -45,6 +48,7 @@ def address_changed(texts: Texts, address: str, at: int) -> Letter:
 def new_device(texts: Texts, device: str, at: int, link: str) -> Letter:
     """Somebody signed in where this owner never did before."""
     return _letter(
+        texts,
         texts.say("new_device.subject"),
         texts.say("new_device.said", device=device, **_when(texts, at)),
         texts.say("new_device.not_you", link=link),
@@ -62,5 +66,5 @@ def _when(texts: Texts, at: int) -> dict[str, str]:
     return {"day": texts.day(at, _UTC), "time": texts.clock(at, _UTC, at)}
 
 
-def _letter(subject: str, *lines: str) -> Letter:
-    return Letter(subject, "\n\n".join(lines) + "\n")
+def _letter(texts: Texts, subject: str, *lines: str) -> Letter:
+    return Letter(subject, "\n\n".join(lines) + "\n", texts.language)

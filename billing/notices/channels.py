@@ -30,6 +30,7 @@ class Outgoing:
     to: Owner
     subject: str
     body: str
+    language: str
     written_at: int  # UTC seconds
     about: About
 

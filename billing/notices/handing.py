@@ -136,7 +136,8 @@ class Carriers:
             forget(turn.connection, provider)
             if not turn.jobs:
                 return  # the lease ran out meanwhile; whoever took the step over records its own acceptance
-            store.rewrite(turn.connection, key.site_id, outgoing.id, outgoing.subject, outgoing.body)
+            words = outgoing.subject, outgoing.body, outgoing.language
+            store.rewrite(turn.connection, key.site_id, outgoing.id, *words)
             store.delivered(turn.connection, key.site_id, outgoing.id, contact.name, accepted_at, reference)
             if outgoing.kind == CHARGE_COMPLETE:
                 _time_counts(turn, key, contact.channel, outgoing.id, accepted_at)

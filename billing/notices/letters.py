@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from billing.notices.kinds import FEE_BEGUN
@@ -10,12 +11,12 @@ from billing.rating import FeeReport, explain
 from billing.texts import Texts
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(NamedTuple):
     """A notice's words: plain text, a sentence or two a line."""
 
     subject: str
     body: str
+    language: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,4 +198,4 @@ def money(texts: Texts, kind: str, moved: MoneyMoved, link: str | None) -> Lette
 
 def _letter(texts: Texts, subject: str, lines: Sequence[str], link: str | None) -> Letter:
     foot = [] if link is None else ["", texts.say("foot.link", link=link)]
-    return Letter(subject, "\n".join([*lines, *foot]) + "\n")
+    return Letter(subject, "\n".join([*lines, *foot]) + "\n", texts.language)

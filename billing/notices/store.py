@@ -17,7 +17,6 @@ from sessions.store.queries import SessionKey
 
 INBOX = "inbox"
 NO_SITE = ""  # of a notice that is about no session
-NO_SITE = ""  # of a notice that is about no session
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +30,14 @@ class Notice:
     reason: str
     subject: str
     body: str
+    language: str
     created_at: int
     fees_minor: Mapping[str, int | None]
     read_at: int | None = None
     cause: str | None = None  # of a correction: the name of what corrected it
 
 
-_COLUMNS = ("site_id", "id", "owner_id", "kind", "reason", "subject", "body", "created_at", "cause")
+_COLUMNS = ("site_id", "id", "owner_id", "kind", "reason", "subject", "body", "language", "created_at", "cause")
 
 
 def notice_id(kind: str, *names: str) -> str:
@@ -55,11 +55,10 @@ def write(connection: Connection, written: Sequence[Notice]) -> None:
     bulk_insert(connection, deliveries, ("site_id", "notice_id", "channel", "accepted_at"), taken, conflict="")
 
 
-def rewrite(connection: Connection, site_id: str, id_: str, subject: str, body: str) -> None:
+def rewrite(connection: Connection, site_id: str, id_: str, subject: str, body: str, language: str) -> None:
     """Keep the words a channel took, where they are not those first written."""
-    connection.execute(
-        update(notices).where(notices.c.site_id == site_id, notices.c.id == id_).values(subject=subject, body=body)
-    )
+    written = update(notices).where(notices.c.site_id == site_id, notices.c.id == id_)
+    connection.execute(written.values(subject=subject, body=body, language=language))
 
 
 def delivered(

@@ -196,6 +196,7 @@ notices = Table(
     Column("reason", Text, nullable=False, comment="why it was written, as the correction's cause has it"),
     Column("subject", Text, nullable=False),
     Column("body", Text, nullable=False),
+    Column("language", Text, nullable=False, server_default=text("'en'"), comment="in which it was written"),
     Column("created_at", UtcSeconds, nullable=False),
     Column("read_at", UtcSeconds),
     Column("cause", Text, comment="a correction's: the name of what corrected it; none: of nothing with a name"),

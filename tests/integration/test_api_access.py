@@ -237,7 +237,7 @@ def doors(sqlite_databases: Any) -> Iterator[Doors]:
         car = doors.send("bob", "/v1/me/vehicles", {"name": "bob's car", "plate": "B-OB 1"}, 201)
         with doors.app.writing() as connection:
             told_bob = Notice(
-                "market", "n-bob", "bob", "final", "x", "told to bob", "told to bob", NOW, {"m1/bobs": 4_00}
+                "market", "n-bob", "bob", "final", "x", "told to bob", "told to bob", "en", NOW, {"m1/bobs": 4_00}
             )
             write(connection, [told_bob])
             hook = add_contact(connection, "bob", "webhook", "bob's car", {"url": "https://bobs.example/"}, NOW)

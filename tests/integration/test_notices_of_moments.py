@@ -231,6 +231,9 @@ def test_an_owner_hears_in_their_language(here: Town) -> None:
     here.post("unplugged", 2400)
     here.work()
     full, final = here.told()
+    with here.app.writing() as connection:
+        set_language(connection, "ann", "en")
+    assert [notice.language for notice in here.told()] == ["de", "de"]  # as they were written
     assert full.subject == "Ihr Auto ist vollgeladen: bitte bis 13:35 Uhr wegfahren"
     assert "5 Minuten zu je 0,40\xa0$: 2,00\xa0$." in final.body.splitlines()
 

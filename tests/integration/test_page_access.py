@@ -167,7 +167,7 @@ def visited(sqlite_databases: Any) -> Iterator[Visits]:
             add_vehicle(connection, "bob", Vehicle("v-bob", "bob's car", "B-OB 1"), NOW)
             add_contact(connection, "bob", "webhook", "bob's car", {"url": "https://bobs.example/"}, NOW)
             told_bob = Notice(
-                "market", "n-bob", "bob", "final", "x", "told to bob", "told to bob", NOW, {"m1/bobs": 400}
+                "market", "n-bob", "bob", "final", "x", "told to bob", "told to bob", "en", NOW, {"m1/bobs": 400}
             )
             write(connection, [told_bob])
         invoice_all(found.app)

@@ -18,6 +18,7 @@ NOTICE = Outgoing(
     ANN,
     "Your car is full: move it by 14:07",
     "Zürich, stall 1\n" + "x" * 2000 + "\n",
+    "en",
     1_800_000_000,
     About("depot"),
 )
@@ -82,7 +83,7 @@ def test_what_was_left_of_a_crash_is_no_mail_and_in_nobodys_way(outbox: Mail, tm
 def test_what_is_no_address_gets_no_mail_and_no_other_gets_it(outbox: Mail, tmp_path: Path, address: str) -> None:
     eve = Owner("eve", "Eve", address)
     with pytest.raises(Refused, match=r"^no mail can go to this address$"):
-        outbox.hand_over(Outgoing("0a1b", "final", eve, "s", "b", 0, About("depot")), at(eve))
+        outbox.hand_over(Outgoing("0a1b", "final", eve, "s", "b", "en", 0, About("depot")), at(eve))
     assert list(tmp_path.glob("**/*.eml")) == []
 
 
@@ -90,7 +91,7 @@ def test_what_is_no_address_gets_no_mail_and_no_other_gets_it(outbox: Mail, tmp_
 def test_a_name_cannot_smuggle_in_a_header_and_keeps_no_mail_back(outbox: Mail, tmp_path: Path, end: str) -> None:
     name = f'"Eve" <e@x>{end}Bcc: all@example.org'
     eve = Owner("eve", name, "eve@example.org")
-    outbox.hand_over(Outgoing("0a1b", "final", eve, f"At {name}", "b", 0, About("depot")), at(eve))
+    outbox.hand_over(Outgoing("0a1b", "final", eve, f"At {name}", "b", "en", 0, About("depot")), at(eve))
     mail = message_from_bytes((tmp_path / "deep" / "outbox" / "0a1b.eml").read_bytes(), policy=policy.default)
     assert mail["Bcc"] is None
     assert [(one.display_name, one.addr_spec) for one in mail["To"].addresses] == [

@@ -15,7 +15,6 @@ from api.pages.visitors import SentForm
 from api.paging import Cursor, cursor_at, place_of
 from api.problems import Problem
 from billing.notices import store
-from billing.owners import owner
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -30,7 +29,6 @@ def inbox(request: Request, idlefee: Engine, owner_id: OwnerId, before: Cursor =
         shown = found[:ROWS_A_PAGE]
         zones = queries.zones_of(connection, {notice.site_id for notice in shown}) | {store.NO_SITE: ZoneInfo("UTC")}
         deliveries = store.deliveries_of(connection, shown)
-        language = owner(connection, owner_id).language
     following = cursor_at((shown[-1].created_at, shown[-1].id)) if len(found) > ROWS_A_PAGE else None
     return page(
         request,
@@ -38,7 +36,6 @@ def inbox(request: Request, idlefee: Engine, owner_id: OwnerId, before: Cursor =
         notices=shown,
         zones=zones,
         deliveries=deliveries,
-        language=language,
         unread=unread,
         before=before,
         following=following,

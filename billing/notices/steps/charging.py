@@ -85,7 +85,7 @@ class Charging:
             return None
         letter = self._letter(one, one.left_s, now)
         about = About(key.site_id, notice.fees_minor, one.one.folded.timeline.stall, one.one.tariff.currency)
-        return Outgoing(notice.id, notice.kind, one.owner, letter.subject, letter.body, now, about)
+        return Outgoing(notice.id, notice.kind, one.owner, *letter, now, about)
 
 
 def _look_again_in(left_s: int | None) -> int:

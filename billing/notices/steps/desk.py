@@ -42,6 +42,7 @@ def notice_of(
         reason=WHY[kind],
         subject=letter.subject,
         body=letter.body,
+        language=letter.language,
         created_at=turn.now,
         fees_minor={key.id: fee_minor},
     )

@@ -94,7 +94,7 @@ class Money:
     def _notice(self, connection: Connection, job: Job, id_: str, now: int) -> tuple[Owner, Notice]:
         to, kind = owner(connection, job.body["owner_id"]), job.body["kind"]
         letter = self._letter(to, job)
-        return to, Notice(NO_SITE, id_, to.id, kind, WHY[kind], letter.subject, letter.body, now, {})
+        return to, Notice(NO_SITE, id_, to.id, kind, WHY[kind], *letter, now, {})
 
     def _letter(self, to: Owner, job: Job) -> Letter:
         body = job.body
@@ -107,4 +107,5 @@ class Money:
         """As it was written: what happened to money stays true."""
         to = owner(connection, notice.owner_id)
         about = About(notice.site_id, notice.fees_minor)
-        return Outgoing(notice.id, notice.kind, to, notice.subject, notice.body, notice.created_at, about)
+        words = notice.subject, notice.body, notice.language
+        return Outgoing(notice.id, notice.kind, to, *words, notice.created_at, about)

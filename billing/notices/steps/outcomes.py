@@ -97,7 +97,8 @@ class Outcomes:
         currency = None if charge is None else charge.currency
         about = About(key.site_id, notice.fees_minor, place.stall, currency)
         to = owner(connection, notice.owner_id)
-        return Outgoing(notice.id, notice.kind, to, notice.subject, notice.body, notice.created_at, about)
+        words = notice.subject, notice.body, notice.language
+        return Outgoing(notice.id, notice.kind, to, *words, notice.created_at, about)
 
 
 def _report(charge: Charge) -> FeeReport:

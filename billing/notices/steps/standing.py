@@ -162,7 +162,7 @@ class Standing:
                 return None
             letter = self._moment_letter(one, notice.kind, outlook)
         about = About(key.site_id, notice.fees_minor, one.heard.stall, outlook.currency, outlook)
-        return Outgoing(notice.id, notice.kind, one.owner, letter.subject, letter.body, now, about)
+        return Outgoing(notice.id, notice.kind, one.owner, *letter, now, about)
 
 
 def _due(one: Full, outlook: Outlook, told: Sequence[Told]) -> Due:
