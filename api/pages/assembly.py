@@ -1,15 +1,18 @@
 """The pages put together: their routes, the ticker behind what moves, and pages for a browser's errors."""
 
+import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
 from fastapi import Depends, FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from api.access import browsers
 from api.access.limits import PUBLIC_PAGES
-from api.guard import limited
+from api.guard import engine_of, limited
 from api.pages import (
     address,
     books,
@@ -27,10 +30,12 @@ from api.pages import (
     sign_in,
     support,
 )
+from api.pages.cookies import answer_with
 from api.pages.errors import error_page
 from api.pages.invoices import routes as invoices
 from api.pages.live import News, Stamp, Subject, Ticker
 from api.pages.loading import Sight
+from api.pages.visitors import recognise
 from api.wiring import Idlefee
 
 STAFFS = (books, operations, support, decide, finance)
@@ -77,13 +82,20 @@ def install(app: FastAPI) -> None:
     _errors_as_pages(app)
 
 
+def _at_an_unknown_address(request: Request, error: Exception) -> Response:
+    """No route was found that would have asked who looks: their navigation is theirs here, too."""
+    with contextlib.suppress(SQLAlchemyError):  # without its database it is a page for anybody
+        recognise(request, engine_of(request))
+    return answer_with(request, error_page(request, error))
+
+
 def _errors_as_pages(app: FastAPI) -> None:
     """Addresses that do not exist: a page for whoever asks for pages."""
     as_problem = cast(Callable[[Request, Exception], Awaitable[Response]], app.exception_handlers[HTTPException])
 
     async def answer(request: Request, error: Exception) -> Response:
         if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/"):
-            return error_page(request, error)
+            return await run_in_threadpool(_at_an_unknown_address, request, error)
         return await as_problem(request, error)
 
     app.add_exception_handler(HTTPException, answer)

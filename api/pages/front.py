@@ -1,10 +1,12 @@
 """`/`: every stall with its state, its clock and the running fee; the sum of the books. For everybody."""
 
+import json
 import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -22,7 +24,8 @@ from api.pages.rendering import fragment, page
 from api.pages.timeline import draw_row
 from api.pages.views import SessionView, stall_name
 from api.pages.visitors import Anybody, Visitor
-from billing.ledger import trial_balance
+from billing.sums.entries import trial_balance
+from sessions.database import one_moment
 from sessions.registry import sites_after
 from sessions.sites import Site, out_of_service
 
@@ -109,11 +112,17 @@ def shown_of(sight: Sight, subjects: Sequence[Subject]) -> dict[Subject, Shown]:
 def _parts(sight: Sight, subject: Subject) -> dict[str, str]:
     sites, _ = sites_page(sight.connection, subject.name)
     shown = stalls_of(sight, sites, subject)
-    found: dict[str, str] = {"counts": fragment("_counts.html", counts=_counts(shown))}
+    found: dict[str, str] = {"stage": _stage(shown), "counts": fragment("_counts.html", counts=_counts(shown))}
     for stall in (stall for site in shown for stall in site.stalls):
         found[stall.id] = fragment("_stall.html", stall=stall, now=sight.now)
         found[f"bar-{stall.id}"] = draw_row(stall.view.bar) if stall.view else ""
     return found
+
+
+def _stage(sites: Sequence[SiteView]) -> str:
+    """Which sites and stalls the page has room for: with others it is another page, and is loaded again."""
+    there = [[site.site.id, site.hidden, *(stall.id for stall in site.stalls)] for site in sites]
+    return blake2b(json.dumps(there).encode(), digest_size=8).hexdigest()
 
 
 def _counts(sites: Sequence[SiteView]) -> list[tuple[str, int]]:
@@ -123,7 +132,9 @@ def _counts(sites: Sequence[SiteView]) -> list[tuple[str, int]]:
 
 
 class BooksSum:
-    """The sum of all entries by currency. It adds up the whole ledger, so it is asked for seldom and shared."""
+    """The sum of all entries by currency. Anybody may ask for it, so where no worker has summed the days yet, and the
+    whole ledger is added up, it is asked for seldom and shared.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -153,7 +164,7 @@ After = Annotated[str, Query(max_length=64)]
 
 @router.get("/")
 def front(request: Request, idlefee: Engine, visitor: Anybody, after: After = "") -> Response:
-    with idlefee.reading() as connection:
+    with one_moment(idlefee.engine) as connection:
         sites, following = sites_page(connection, after)
         shown = stalls_of(Sight(connection, request.state.page["now"]), sites, _subject(visitor, after))
         sums = request.state.pages.books_sum.of(connection)
@@ -164,6 +175,7 @@ def front(request: Request, idlefee: Engine, visitor: Anybody, after: After = ""
         following=following,
         after=after,
         counts=_counts(shown),
+        stage=_stage(shown),
         sums=sorted(sums.items()),
     )
 

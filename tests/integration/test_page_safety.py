@@ -170,6 +170,17 @@ def test_the_front_page_hears_of_every_stall_and_of_nobody(visited: Visits) -> N
     assert "/sessions/" not in json.dumps(parts)
 
 
+def test_a_stall_first_heard_of_loads_the_front_page_again(visited: Visits) -> None:
+    until(visited, FULL_AT + 20)
+    news = messages(visited, "", "/live/stalls")
+    stage = next(news)["parts"]["stage"]
+    assert f'data-stage="{stage}"' in visited.get("", "/")
+    post(visited.app, standing("s", stall="9"))
+    until(visited, FULL_AT + 21)
+    assert next(news)["parts"]["stage"] not in {stage, None}
+    assert "h1 · 9 Grace" in visited.read("", "/")
+
+
 def test_what_moves_is_asked_for_with_the_same_right_as_the_page(visited: Visits) -> None:
     until(visited, FULL_AT + 20)
     post(visited.app, standing("s"))
@@ -264,6 +275,7 @@ def test_an_address_that_does_not_exist_is_a_page_for_people_and_a_problem_for_p
     page = visited.read("", "/nowhere", 404)
     assert "There is nothing here" in page
     assert "Nothing was lost." in page
+    assert "Vehicles" in visited.read("ann", "/nowhere", 404)
     for path, accept in (("/nowhere", "application/json"), ("/v1/nowhere", "text/html")):
         answer = httpx2.get(f"{visited.address}{path}", headers={"Accept": accept})
         assert answer.headers["content-type"] == "application/problem+json"
