@@ -8,9 +8,23 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select, tuple_, union
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    case,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    union,
+)
 
 from billing.store.tables import charges, token_holders
+from sessions.database import keys_of
 from sessions.facts import Fact, Kind
 from sessions.store.queries import SessionKey
 from sessions.store.tables import facts, sessions
@@ -76,7 +90,8 @@ class Listed(NamedTuple):
 
 _offset = sessions.c.offset_s
 _begins = sessions.c.plugged_in_at + _offset
-_at = func.coalesce(_begins, 0)
+# As `ix_sessions_newest` has it: a bound 0 would not be its own. 0 where no plug-in is known.
+begins_at = func.coalesce(_begins, literal_column("0"))
 _charged = and_(charges.c.site_id == sessions.c.site_id, charges.c.session_id == sessions.c.id)
 _claims = and_(
     facts.c.site_id == sessions.c.site_id, facts.c.session_id == sessions.c.id, facts.c.kind == Kind.CLAIM.value
@@ -103,12 +118,15 @@ _owner: ColumnElement[str | None] = case(
     else_=select(token_holders.c.owner_id).where(_holds).limit(1).correlate(sessions).scalar_subquery(),
 )
 
+# As `ix_sessions_not_billable` has it.
+NOT_BILLABLE = and_(sessions.c.closed, sessions.c.not_billable.is_not(None))
+
 _WHERE: dict[Where, ColumnElement[bool]] = {
     Where.RUNNING: and_(sessions.c.closed.is_(False), sessions.c.plugged_in_at.is_not(None)),
     Where.ENDED: sessions.c.closed.is_(True),
     Where.IN_REVIEW: charges.c.held.is_not(None),
     Where.UNCLAIMED: and_(charges.c.owner_id.is_(None), charges.c.fee_minor > 0),
-    Where.NOT_BILLABLE: and_(sessions.c.closed.is_(True), sessions.c.not_billable.is_not(None)),
+    Where.NOT_BILLABLE: NOT_BILLABLE,
     Where.WITH_FEE: and_(sessions.c.closed.is_(True), charges.c.fee_minor > 0),
     Where.FREE: and_(sessions.c.closed.is_(True), charges.c.fee_minor == 0, charges.c.held.is_(None)),
 }
@@ -120,14 +138,17 @@ def sessions_after(connection: Connection, wanted: Wanted, after: Place | None, 
     statement = _asked(wanted)
     if after is not None:
         behind = tuple_(sessions.c.site_id, sessions.c.id) > (after.site_id, after.id)
-        statement = statement.where(or_(_at < after.at, and_(_at == after.at, behind)))
-    statement = statement.order_by(_at.desc(), sessions.c.site_id, sessions.c.id).limit(most)
+        # The first of the conditions walks the index.
+        statement = statement.where(begins_at <= after.at, or_(begins_at < after.at, behind))
+    statement = statement.order_by(begins_at.desc(), sessions.c.site_id, sessions.c.id).limit(most)
     return sessions_listed(connection, [SessionKey(*row) for row in connection.execute(statement)])
 
 
 def sessions_listed(connection: Connection, keys: Sequence[SessionKey]) -> list[Listed]:
     """These sessions in this order, as a list shows them: what costs a look-up each is asked of them only."""
-    statement = _columns().where(tuple_(sessions.c.site_id, sessions.c.id).in_([tuple(key) for key in keys]))
+    wanted = keys_of(connection, "wanted", (("site_id", Text()), ("session_id", Text())), keys)
+    named = and_(sessions.c.site_id == wanted.c.site_id, sessions.c.id == wanted.c.session_id)
+    statement = _columns().select_from(wanted.join(sessions, named).outerjoin(charges, _charged))
     found = {listed.key: listed for listed in map(_listed, connection.execute(statement))}
     return [found[key] for key in keys if key in found]
 
@@ -151,7 +172,7 @@ def _columns() -> Select[Any]:
         charges.c.fee_minor,
         charges.c.computed_minor,
         charges.c.finalised_at,
-    ).outerjoin(charges, _charged)
+    )
 
 
 def _listed(row: Any) -> Listed:

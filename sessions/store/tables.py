@@ -210,4 +210,13 @@ sessions = Table(
     ),
     Index("ix_sessions_token", "token_id"),
     Index("ix_sessions_plugged_in", "site_id", "plugged_in_at"),
+    Index("ix_sessions_newest", text("coalesce(plugged_in_at + offset_s, 0) DESC"), "site_id", "id"),
+    Index(
+        "ix_sessions_not_billable",
+        text("coalesce(plugged_in_at + offset_s, 0) DESC"),
+        "site_id",
+        "id",
+        postgresql_where=text("closed AND not_billable IS NOT NULL"),
+        sqlite_where=text("closed = 1 AND not_billable IS NOT NULL"),
+    ),
 )

@@ -13,6 +13,9 @@ from api.pages.queries import queues, story, today
 from billing.books import Wanted as WantedEntries
 from billing.books import transfers_after
 from billing.ledger import Account
+from billing.listing import Place as SessionPlace
+from billing.listing import Wanted as SessionsWanted
+from billing.listing import sessions_after
 from billing.payments.cases import arrears_after
 from billing.sums import charges, entries
 from billing.sums.filters import Place, State, Wanted
@@ -45,6 +48,8 @@ ASKED: dict[str, Ask] = {
     "cars": lambda c: today.standing_full(c, 200),
     "failing": today.failing,
     "to approve": lambda c: (queues.refunds_to_decide(c), queues.credits_to_decide(c), arrears_after(c, None, 50)),
+    "all sessions": lambda c: sessions_after(c, SessionsWanted(), None, 51),
+    "later sessions": lambda c: sessions_after(c, SessionsWanted(), SessionPlace(NOW - 9000, "site3", "x"), 51),
     "a story": lambda c: (
         transfers_after(c, WantedEntries(site_id=KEY.site_id, session_id=KEY.id), None, 50),
         story.lines_of_session(c, {"owner10"}, KEY),
