@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Table, Text, and_, func, select
 
 from billing.store.accounts import account_entries, account_transfers
 from billing.store.tables import entries, transfers
-from sessions.database import bulk_insert, keys_of
+from sessions.database import bulk_insert, keys_of, one_of
 from sessions.store.queries import SessionKey
 
 
@@ -275,14 +275,20 @@ def trial_balance(connection: Connection, books: Collection[Book] = (SESSIONS, A
 
 def owner_balances(connection: Connection, owner_id: str) -> dict[tuple[str, str], int]:
     """What an owner owes, by (seller, currency); below zero: what is theirs."""
-    found: dict[tuple[str, str], int] = defaultdict(int)
+    return balances_of_owners(connection, [owner_id]).get(owner_id, {})
+
+
+def balances_of_owners(connection: Connection, owner_ids: Collection[str]) -> dict[str, dict[tuple[str, str], int]]:
+    """`owner_balances` of many; who has no entry is left out."""
+    found: dict[str, dict[tuple[str, str], int]] = defaultdict(lambda: defaultdict(int))
     for book in (SESSIONS, ACCOUNTS):
         parts = book.entries.c
+        whose = (parts.owner_id, parts.seller_id, parts.currency)
         statement = (
-            select(parts.seller_id, parts.currency, func.sum(parts.amount_minor))
-            .where(parts.owner_id == owner_id, parts.account == Account.RECEIVABLE.value)
-            .group_by(parts.seller_id, parts.currency)
+            select(*whose, func.sum(parts.amount_minor))
+            .where(one_of(connection, parts.owner_id, owner_ids), parts.account == Account.RECEIVABLE.value)
+            .group_by(*whose)
         )
-        for seller, currency, amount in connection.execute(statement):
-            found[seller, currency] += int(amount)
-    return dict(found)
+        for owner_id, seller, currency, amount in connection.execute(statement):
+            found[owner_id][seller, currency] += int(amount)
+    return found

@@ -60,23 +60,19 @@ def _named(id_: str) -> str:
 def list_owners(database: Database = None, as_json: AsJson = False) -> None:
     """Owners, and what each owes; the newest thousand."""
     with opened(database) as idlefee:
-        from sqlalchemy import func, select
+        from sqlalchemy import select
 
-        from billing.ledger import Account
-        from billing.store.tables import entries, owners
+        from billing.ledger import balances_of_owners
+        from billing.store.tables import owners
 
         statement = select(owners.c.id, owners.c.name, owners.c.email).order_by(owners.c.created_at.desc(), owners.c.id)
-        due = (
-            select(entries.c.owner_id, entries.c.currency, func.sum(entries.c.amount_minor))
-            .where(entries.c.account == Account.RECEIVABLE.value)
-            .group_by(entries.c.owner_id, entries.c.currency)
-            .order_by(entries.c.currency)
-        )
         with idlefee.reading() as connection:
             rows = connection.execute(statement.limit(MOST_LISTED)).all()
-            owed: dict[str, dict[str, int]] = {}
-            for owner_id, currency, amount in connection.execute(due):
-                owed.setdefault(owner_id, {})[currency] = int(amount)
+            balances = balances_of_owners(connection, [row.id for row in rows])
+    owed: dict[str, dict[str, int]] = {}
+    for owner_id, by_side in balances.items():
+        for (_, currency), amount in sorted(by_side.items(), key=lambda one: one[0][1]):
+            owed.setdefault(owner_id, {})[currency] = owed.get(owner_id, {}).get(currency, 0) + amount
     if as_json:
         show_json(
             [

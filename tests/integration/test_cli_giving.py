@@ -22,6 +22,7 @@ def shell(sqlite_url: str) -> Shell:
 
 def test_a_credit_within_the_limit_is_posted_and_one_above_waits_for_another_person(shell: Shell) -> None:
     assert shell.json(*CREDIT, "--amount", "2.50")["state"] == "posted"
+    assert shell.json("owner", "list")[0]["owes_minor"] == {"USD": -2_50}
     said = shell.ok(*CREDIT, "--amount", "300").out
     assert "$300.00 for ann is asked: another person of finance approves it" in said
     waits = said.split(":")[0]
