@@ -110,7 +110,7 @@ def ready(connection: Connection, kinds: Sequence[str], now: int) -> list[str]:
 
 
 @lru_cache(maxsize=16)
-def _is_there(kinds: tuple[str, ...]) -> Select[Any]:
+def _is_there(kinds: tuple[str, ...]) -> Select[*tuple[Any, ...]]:
     """Asked several times a second, and built once: building it takes far longer than the answer."""
     return select(*(exists().where(jobs.c.kind == kind, _free(bindparam("now"))) for kind in kinds))
 
