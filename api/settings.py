@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     @property
     def no_money_moves(self) -> bool:
         """Whether payments go to a sandbox, ours or Stripe's own test mode."""
-        return self.stripe_key is not None and self.stripe_key.startswith("sk_test_")
+        return self.stripe_key is not None and self.stripe_key.startswith(("sk_test_", "rk_test_"))
 
     @property
     def home(self) -> str:

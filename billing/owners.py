@@ -84,6 +84,12 @@ def owner(connection: Connection, owner_id: str) -> Owner:
     return Owner(*row)
 
 
+def has_left(connection: Connection, owner_id: str) -> bool:
+    """Whether nobody is behind this id any more (`billing.erasure`)."""
+    gone = select(owners.c.id).where(owners.c.id == owner_id, owners.c.erased_at.is_not(None))
+    return connection.execute(gone).first() is not None
+
+
 def set_language(connection: Connection, owner_id: str, language: str) -> None:
     """What this owner is told, they are told in this language from now on. Raises `OwnerUnknown`."""
     changed = connection.execute(update(owners).where(owners.c.id == owner_id).values(language=language))

@@ -13,9 +13,10 @@ from sqlalchemy import Connection, insert, select, update
 
 from billing.decisions import ReasonMissing
 from billing.invoices.sides import Side
-from billing.ledger import Account, Line, Subject, converge
+from billing.ledger import Account, Line, converge
 from billing.money import is_currency
 from billing.owners import owner
+from billing.payments.books import subject_of
 from billing.payments.cases import look_at_all_of
 from billing.payments.collecting import collect_what_stands_again
 from billing.payments.credits import reverse_what_is_paid
@@ -52,10 +53,6 @@ class Received:
     def id(self) -> str:
         said = (self.owner_id, self.seller_id, self.currency, self.amount_minor, self.reference, self.means)
         return "pay_" + hashlib.blake2b("\0".join(map(str, said)).encode(), digest_size=12).hexdigest()
-
-
-def subject_of(owner_id: str, payment_id: str) -> Subject:
-    return Subject(owner_id, f"payment {payment_id}")
 
 
 def books_of(row: Mapping[str, Any]) -> dict[Line, int]:

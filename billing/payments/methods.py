@@ -70,6 +70,11 @@ def remove(connection: Connection, owner_id: str, method_id: str, now: int, beca
     lock_owner(connection, owner_id)
     known_method(connection, owner_id, method_id)
     end(connection, owner_id, method_id, now, because)
+    detach_later(connection, method_id, now)
+
+
+def detach_later(connection: Connection, method_id: str, now: int) -> None:
+    """Have the processor told that a card is charged no more."""
     schedule(connection, [Job(f"{DETACH}:{method_id}", DETACH, now, {"method_id": method_id})], now)
 
 

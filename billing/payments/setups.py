@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from billing.jobs import schedule
-from billing.owners import owner
+from billing.owners import has_left, owner
 from billing.payments import calls, dunning, rows
 from billing.payments.collecting import collect_job
 from billing.payments.locks import lock_owner
-from billing.payments.methods import NO_METHOD, customer_of, known_method, methods_of, named
+from billing.payments.methods import NO_METHOD, customer_of, detach_later, known_method, methods_of, named
 from billing.payments.processor import Processor, SetupSeen
 from billing.store.payments import customers, payment_methods, payments, setups
 from billing.texts import texts
@@ -147,8 +147,11 @@ def look_at_setup(engine: Engine, clock: Clock, processor: Processor, setup: Set
 
 
 def _keep(connection: Connection, setup: Setup, seen: SetupSeen, now: int) -> bool:
-    """Write the card down with the proof of consent; False if it was known."""
+    """Write the card down with the proof of consent; False if it was known, or if its owner left meanwhile."""
     method: Any = seen.method
+    if has_left(connection, setup.owner_id):
+        detach_later(connection, method.ref, now)
+        return False
     theirs = (payment_methods.c.owner_id == setup.owner_id, payment_methods.c.seller_id == setup.seller_id)
     there = select(payment_methods.c.id).where(*theirs, payment_methods.c.id == method.ref)
     if connection.execute(there).first() is not None:

@@ -10,6 +10,7 @@ from sqlalchemy import Column, ColumnElement, Connection, and_, func, select
 
 from billing.ledger import ACCOUNTS, Account, Balances, Line, Subject, difference
 from billing.payments import by_hand, rows
+from billing.payments.books import subject_of
 from billing.payments.credits import Given
 from billing.payments.credits import books_of as credit_books
 from billing.payments.provisions import provision_books
@@ -85,7 +86,7 @@ def _payments(connection: Connection) -> Iterator[tuple[Subject, Balances]]:
     lost = _sums(connection, disputes.c.amount_minor, disputes.c.state == "lost")
     for row in connection.execute(select(payments)).mappings():
         name = (row["owner_id"], row["id"])
-        subject = by_hand.subject_of(*name)
+        subject = subject_of(*name)
         if row["means"] != rows.CARD:
             yield subject, by_hand.books_of(dict(row))
             continue

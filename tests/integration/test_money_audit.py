@@ -2,31 +2,42 @@
 refused without having been tried.
 """
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Engine, select, update
 
 from api.wiring import Idlefee
 from billing import ledger
-from billing.jobs import dead_letters, revive
+from billing.erasure import erase_person
+from billing.jobs import LEASE_S, dead_letters, revive
 from billing.ledger import Account, Line, Transfer
-from billing.payments import blocks, by_hand, refunds
+from billing.payments import blocks, by_hand, refunds, setups
 from billing.payments.by_hand import Received
 from billing.payments.credits import Code as CreditCode
 from billing.payments.credits import Wanted, ask, take_back
 from billing.payments.looking import poll_later
+from billing.payments.methods import methods_of
 from billing.payments.people import ENGINE, Deed
 from billing.payments.processor import Refused
 from billing.payments.refunding import Refunding
 from billing.payments.refunds import Code
+from billing.payments.returning import scan_later
 from billing.payments.rooms import TooMuch
-from billing.store.payments import calls, payments
+from billing.reconcile.bank import lines
+from billing.reconcile.bank.lines import import_lines
+from billing.reconcile.bank.reading import BankLine
+from billing.store.payments import calls, payment_methods, payments
 from billing.store.tables import jobs
 from billing.verify.money import wrong_subjects
+from sessions.database import writing
 from sessions.store.queries import SessionKey
 from tests.integration.paid_world import FINANCE, paid_world
-from tests.integration.paying import DECLINES, NOW, VISA, Till, till
+from tests.integration.paying import DECLINES, NOW, VISA, Till, choose, till
 
 DAY, HOUR = 24 * 3600, 3600
 
@@ -248,3 +259,90 @@ def test_who_pays_while_the_amount_is_changed_parks_no_step(
     assert parked(here) == []
     card = next(one for one in here.payments() if one.means == "card")
     assert (card.state, card.captured_minor) == ("succeeded", 10_00)
+
+
+def test_a_worker_that_lost_its_step_in_the_middle_of_the_call_and_the_one_that_took_over_charge_once(
+    here: Till,
+) -> None:
+    owe(here.app, 10_00)
+    here.add_card(VISA)
+    here.invoice(10_00)
+    here.sandbox.orders.fault("slow", on="POST /v1/payment_intents", seconds=1.5)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(here.work)
+        for _ in range(200):
+            if [one.state for one in here.payments()] == ["sent"]:
+                break
+            time.sleep(0.01)
+        here.clock.advance(LEASE_S + 1)
+        here.work()
+        assert here.payment().state == "sent", "the other one is still waiting for its answer"
+        slow.result(timeout=20)
+    here.work(here.clock.now() + HOUR)
+    (intent,) = here.at_stripe("payment_intent")
+    assert (intent["amount_received"], here.payment().state, here.payment().attempts) == (10_00, "succeeded", 1)
+    assert (here.owed(), parked(here)) == ({("acme", "USD"): 0}, [])
+
+
+def test_a_credit_while_the_payment_is_in_flight_is_the_owners_and_goes_back(here: Till) -> None:
+    owe(here.app, 10_00)
+    here.add_card(VISA)
+    here.invoice(10_00)
+    here.sandbox.orders.fault("drop_after", on="POST /v1/payment_intents")
+    here.work()
+    wanted = Wanted(
+        owner_id="ann",
+        seller_id="acme",
+        currency="USD",
+        deed=Deed.CREDIT,
+        amount_minor=4_00,
+        code=CreditCode.GOODWILL,
+        reason="a test",
+    )
+    with here.app.writing() as connection:
+        ask(connection, wanted, ENGINE, here.clock.now())
+    here.work(NOW + 60)
+    assert here.owed() == {("acme", "USD"): -4_00}
+    with here.app.writing() as connection:
+        scan_later(connection, here.clock.now())
+    for day in range(1, 100, 7):
+        here.work(NOW + day * DAY)
+    (intent,) = here.at_stripe("payment_intent")
+    assert intent["amount_received"] == 10_00
+    assert [one["amount"] for one in here.at_stripe("refund")] == [4_00]
+    assert here.owed() == {("acme", "USD"): 0}
+
+
+def test_a_card_that_is_added_after_its_owner_left_is_not_kept(here: Till) -> None:
+    engine, clock = here.app.engine, here.clock
+    setup = setups.begin_setup(engine, clock, here.processor, "ann", "acme", "http://127.0.0.1/back?s={setup}")
+    choose(here.sandbox, setup.processor_ref or "", VISA)
+    with here.app.writing() as connection:
+        erase_person(connection, "ann", clock.now())
+    setups.look_at_setup(engine, clock, here.processor, setup)
+    with here.app.reading() as connection:
+        assert methods_of(connection, "ann") == []
+        assert connection.execute(select(payment_methods.c.last4)).scalars().all() == []
+    here.work()
+    assert parked(here) == []
+
+
+def test_a_line_that_is_released_while_it_is_accepted_pays_nobody(here: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    owe(here.app, 10_00)
+    line = BankLine("l1", NOW, "USD", 10_00, "thank you")
+    import_lines(here.app.engine, here.clock, "acme", [line])
+    turns = count()
+
+    def overtaken(engine: Engine) -> Any:
+        if next(turns) == 1:
+            monkeypatch.setattr(lines, "writing", writing)
+            lines.release(engine, here.clock, "acme", "l1", author="finance:f2", reason="another's")
+        return writing(engine)
+
+    monkeypatch.setattr(lines, "writing", overtaken)
+    lines.accept(
+        here.app.engine, here.clock, "acme", "l1", lines.to_record("ann"), author="finance:f1", reason="a test"
+    )
+    here.work()
+    assert here.owed() == {("acme", "USD"): 10_00}
+    assert [one.state for one in here.payments()] in ([], ["cancelled"])

@@ -18,6 +18,7 @@ from billing.jobs import Job, Lease, schedule
 from billing.ledger import Account, Line, Subject, converge
 from billing.payments import by_hand
 from billing.payments.by_hand import BANK, HAND, Received
+from billing.payments.locks import lock_owner
 from billing.payments.provisions import lock_seller
 from billing.periods import trail
 from billing.reconcile.bank.candidates import awaited_payouts, open_bills, recorded_by_hand
@@ -135,7 +136,8 @@ def accept(
     with writing(engine) as connection:
         received = decide(connection, seller_id, line_id, what, author=author, reason=reason, now=clock.now())
     if received is not None:
-        _record(engine, clock, received, author)
+        with writing(engine) as connection:
+            _record(connection, received, author, clock.now())
 
 
 def decide(
@@ -167,22 +169,22 @@ def set_aside(connection: Connection, seller_id: str, line_id: str, *, author: s
 def release(engine: Engine, clock: Clock, seller_id: str, line_id: str, *, author: str, reason: str) -> None:
     """Take a decision back: a payment recorded for the line is reversed, and the line waits again.
 
+    Reversed first, so that no line that waits has a payment; and once more, for whoever recorded it in between.
     Raises `Unknown`, `ReasonMissing`, `by_hand.BadRecord`.
     """
     _reason(reason)
     with reading(engine) as connection:
         line = line_row(connection, seller_id, line_id)
-    if line["matched_kind"] == PAYMENT:
+
+    def reverse() -> None:
+        if line["matched_kind"] != PAYMENT:
+            return
+        theirs = (line["owner_id"], line["matched_id"])
         with writing(engine) as connection:
-            if by_hand.payment_row(connection, line["owner_id"], line["matched_id"]) is not None:
-                by_hand.reverse(
-                    connection,
-                    line["owner_id"],
-                    line["matched_id"],
-                    reason=reason,
-                    author=author,
-                    now=clock.now(),
-                )
+            if by_hand.payment_row(connection, *theirs) is not None:
+                by_hand.reverse(connection, *theirs, reason=reason, author=author, now=clock.now())
+
+    reverse()
     with writing(engine) as connection:
         lock_seller(connection, seller_id)
         now = clock.now()
@@ -191,20 +193,23 @@ def release(engine: Engine, clock: Clock, seller_id: str, line_id: str, *, autho
         undecided = {"state": OPEN, "matched_kind": None, "matched_id": None, "owner_id": None}
         _change(connection, seller_id, line_id, author, reason, now, **undecided)
         _post(connection, seller_id, line_id, f"taken back: {reason}"[:200], now)
+    reverse()
 
 
 def record_payment(lease: Lease) -> None:
     """The worker's step: record what a line stands for, unless the decision was taken back meanwhile."""
     (job,) = lease.jobs
     received = Received(**job.body["received"])
-    with lease.transaction() as turn:
-        if turn.jobs and _still_matched(turn.connection, received):
-            by_hand.record(turn.connection, received, author=job.body["author"], now=turn.now)
+    with lease.transaction(lambda connection: lock_owner(connection, received.owner_id)) as turn:
+        if turn.jobs:
+            _record(turn.connection, received, job.body["author"], turn.now)
 
 
-def _record(engine: Engine, clock: Clock, received: Received, author: str) -> None:
-    with writing(engine) as connection:
-        by_hand.record(connection, received, author=author, now=clock.now())
+def _record(connection: Connection, received: Received, author: str, now: int) -> None:
+    """The owner's side of it, under the owner's lock, unless the decision was taken back meanwhile."""
+    lock_owner(connection, received.owner_id)
+    if _still_matched(connection, received):
+        by_hand.record(connection, received, author=author, now=now)
 
 
 def _still_matched(connection: Connection, received: Received) -> bool:
