@@ -7,14 +7,17 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from api.answers import READS, WRITES
-from api.exports import entries_csv
 from api.guard import Engine, Finance
 from api.inputs import Body, From, Id, Moment, Reason, RequestKey, SessionId, TariffName, To
+from api.ledger_files import MEDIA, ledger_file
 from api.paging import Cursor, Limit, Page, page_of, place_of
 from billing.books import Entry, Owed, Step, Wanted, owed_after, transfers_after
 from billing.decisions import order_rerate
-from billing.ledger import Account, trial_balance
+from billing.exports import Format
+from billing.ledger import Account
 from billing.orders import Outcome, carry_out, entrust
+from billing.sums.entries import trial_balance
+from sessions.database import one_moment
 from sessions.events.wire import Stamp
 from sessions.facts import AlreadyRecorded
 from sessions.sites import Unknown, all_sites
@@ -49,7 +52,7 @@ class TrialBalance(BaseModel):
 @router.get("/ledger/trial-balance", responses=READS)
 def show_trial_balance(idlefee: Engine, _principal: Finance) -> TrialBalance:
     """Every account's debits, credits and balance; each currency sums to zero."""
-    with idlefee.reading() as connection:
+    with one_moment(idlefee.engine) as connection:
         found = trial_balance(connection)
     sums: dict[str, int] = {}
     for row in found:
@@ -152,16 +155,19 @@ def _transfer_row(entries: list[Entry]) -> TransferRow:
 )
 def export_entries(
     idlefee: Engine,
-    _principal: Finance,
+    principal: Finance,
     seller: Seller = None,
     site: Site = None,
     session: Annotated[SessionId | None, Query()] = None,
     since: From = None,
     until: To = None,
 ) -> StreamingResponse:
-    """Every entry with its transfer, oldest first: one line an entry. Ask up to a moment that is over."""
+    """Every entry with its transfer, oldest first: one line an entry. Ask up to a moment that is over. The trail keeps
+    who took it.
+    """
     wanted = Wanted(seller_id=seller, site_id=site, session_id=session, since=since, until=until)
-    return StreamingResponse(entries_csv(idlefee, wanted), media_type="text/csv; charset=utf-8")
+    file = ledger_file(idlefee, principal.author, Format.CSV, wanted)
+    return StreamingResponse(file, media_type=MEDIA[Format.CSV])
 
 
 class OwedRow(BaseModel):

@@ -3,8 +3,7 @@ the ledger for other programs.
 """
 
 import json
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
@@ -12,16 +11,13 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from api.answers import READS, WRITES
-from api.exports import entries_csv
 from api.guard import Engine, Finance, FinanceOrOperator
 from api.inputs import Body, From, Id, Moment, PathId, Reason, To
+from api.ledger_files import MEDIA, ledger_file
 from api.paging import Cursor, Limit, Page, page_of, place_of
 from api.problems import not_found
-from api.spool import spooled, spooled_file
-from api.wiring import Idlefee
-from billing.books import Wanted, every_entry
-from billing.exports.journal import journal
-from billing.exports.table import write_parquet
+from billing.books import Wanted
+from billing.exports import Format
 from billing.periods.closing import close, look
 from billing.periods.reading import (
     Period,
@@ -33,9 +29,8 @@ from billing.periods.reading import (
     statements_after,
 )
 from billing.periods.seals import seals
-from billing.periods.trail import Asked, Deed, Place, deeds, record
+from billing.periods.trail import Asked, Deed, Place, deeds
 from billing.statements import Month
-from sessions.database import one_moment
 
 router = APIRouter(prefix="/v1", tags=["periods"])
 
@@ -279,14 +274,6 @@ def list_digests(
     )
 
 
-Format = Literal["csv", "parquet", "beancount"]
-MEDIA = {
-    "csv": "text/csv; charset=utf-8",
-    "parquet": "application/vnd.apache.parquet",
-    "beancount": "text/plain; charset=utf-8",
-}
-
-
 @router.get(
     "/ledger/export",
     response_class=StreamingResponse,
@@ -301,29 +288,7 @@ def export_ledger(
     until: To = None,
 ) -> StreamingResponse:
     """Both books as CSV, Parquet, or a Beancount journal whose balances are ours. The trail keeps who took it."""
-    return ledger_file(idlefee, principal.author, format, Wanted(seller_id=seller, since=since, until=until))
-
-
-def ledger_file(idlefee: Idlefee, author: str, format_: Format, wanted: Wanted) -> StreamingResponse:
-    """Both books as a file that is downloaded, and a line in the trail about who took it."""
-    details = {"format": format_, "seller": wanted.seller_id, "from": wanted.since, "to": wanted.until}
-    with idlefee.writing() as connection:
-        record(
-            connection,
-            author=author,
-            what="ledger_exported",
-            subject="ledger" if wanted.seller_id is None else f"seller {wanted.seller_id}",
-            details={name: value for name, value in details.items() if value is not None},
-            now=idlefee.clock.now(),
-        )
-    headers = {"Content-Disposition": f'attachment; filename="ledger.{format_}"'}
-    return StreamingResponse(_exported(idlefee, format_, wanted), media_type=MEDIA[format_], headers=headers)
-
-
-def _exported(idlefee: Idlefee, format_: Format, wanted: Wanted) -> Iterator[bytes]:
-    if format_ == "csv":
-        return entries_csv(idlefee, wanted)
-    with one_moment(idlefee.engine) as connection:
-        if format_ == "parquet":
-            return spooled_file(lambda file: write_parquet(every_entry(connection, wanted), file))
-        return spooled(journal(connection, wanted))
+    wanted = Wanted(seller_id=seller, since=since, until=until)
+    headers = {"Content-Disposition": f'attachment; filename="ledger.{format}"'}
+    file = ledger_file(idlefee, principal.author, format, wanted)
+    return StreamingResponse(file, media_type=MEDIA[format], headers=headers)

@@ -6,17 +6,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api import exports
 from api.guard import Engine
+from api.ledger_files import MEDIA, ledger_file
 from api.pages import paging, words
 from api.pages.errors import PageRoute
 from api.pages.loading import Sight
 from api.pages.queries import ROWS_A_PAGE, books, owners
 from api.pages.rendering import page
 from api.pages.views import SessionView
-from api.pages.visitors import finance
+from api.pages.visitors import SignedIn, finance
 from api.paging import Cursor, cursor_at, place_of
 from billing.books import AccountRef, Place, Wanted, latest_entries
+from billing.exports import Format
 from billing.ledger import Account
 from billing.listing import Wanted as WantedSessions
 from billing.listing import Where
@@ -115,12 +116,14 @@ def account(
 
 
 @router.get("/books/entries.csv")
-def entries_csv(idlefee: Engine, seller: Annotated[str | None, Query(max_length=64)] = None) -> Response:
-    """Every entry, or a seller's, oldest first: a book of millions takes no more memory than a small one."""
+def entries_csv(
+    idlefee: Engine, visitor: SignedIn, seller: Annotated[str | None, Query(max_length=64)] = None
+) -> Response:
+    """Every entry, or a seller's, oldest first; the trail keeps who took them."""
     headers = {
         "Content-Disposition": 'attachment; filename="entries.csv"',
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
     }
-    rows = exports.entries_csv(idlefee, Wanted(seller_id=seller))
-    return StreamingResponse(rows, media_type="text/csv; charset=utf-8", headers=headers)
+    file = ledger_file(idlefee, visitor.author, Format.CSV, Wanted(seller_id=seller))
+    return StreamingResponse(file, media_type=MEDIA[Format.CSV], headers=headers)

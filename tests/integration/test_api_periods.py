@@ -63,8 +63,9 @@ def test_the_ledger_leaves_in_three_formats_and_the_trail_says_who_took_it(doors
     assert read_parquet(io.BytesIO(answers["parquet"].content)).read_all().num_rows == entries == 8
     assert '  corrects: "' in answers["beancount"].text
     assert ' * "waived: a \\"kind\\" one"\n' in answers["beancount"].text
+    assert doors.ask("finance", "GET", "/v1/ledger/entries.csv").text == answers["csv"].text
     taken = doors.every_row("finance", "/v1/audit", what="ledger_exported", limit=2)
-    assert sorted(row["details"]["format"] for row in taken) == ["beancount", "csv", "parquet"]
+    assert sorted(row["details"]["format"] for row in taken) == ["beancount", "csv", "csv", "parquet"]
     assert doors.ask("finance", "GET", "/v1/ledger/export?format=xml").status_code == 422
 
 

@@ -12,11 +12,12 @@ from sqlalchemy import Connection, insert, inspect, select, text, update
 from api.access import letters
 from api.access.secret import Secret
 from api.access.tables import devices
-from api.exports import entries_csv
+from api.ledger_files import ledger_file
 from api.personal import personal_data
 from api.worker import Worker
 from billing import decisions
 from billing.books import Wanted
+from billing.exports import Format
 from billing.jobs import Job, schedule
 from billing.ledger import Account, Line, Subject, converge
 from billing.notices.contacts import WEBHOOK, add_contact
@@ -273,7 +274,7 @@ def test_programs_leave_too_and_staff_erase_by_command(database_url: str) -> Non
 
 def test_a_file_is_given_ten_times_an_hour_and_keeps_no_connection_while_it_is_taken_in(database_url: str) -> None:
     with open_doors(database_url) as doors:
-        ledger = entries_csv(doors.app, Wanted())
+        ledger = ledger_file(doors.app, "finance:x", Format.CSV, Wanted())
         pieces = [personal_data(doors.app, "bob") for _ in range(3)]
         assert doors.app.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
         assert {b"".join(file).startswith(b'{"about"') for file in pieces} == {True}

@@ -8,15 +8,16 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
 from api.guard import Engine
+from api.ledger_files import MEDIA, ledger_file
 from api.pages.decide import LONGEST_REASON
 from api.pages.errors import PageRoute, nothing_here
 from api.pages.queries import owners
 from api.pages.rendering import page
 from api.pages.visitors import SentForm, SignedIn, finance
-from api.periods import Format, ledger_file
 from api.problems import Problem
 from api.wiring import Idlefee
 from billing.books import Wanted
+from billing.exports import Format
 from billing.periods.checks import Check
 from billing.periods.closing import close, look
 from billing.periods.months import NotYet, Span
@@ -100,4 +101,6 @@ def ledger(
     seller: Annotated[str, Query(max_length=64)] = "",
 ) -> StreamingResponse:
     """Both books in one file; the trail keeps who took it."""
-    return ledger_file(idlefee, visitor.author, form, Wanted(seller_id=seller or None))
+    headers = {"Content-Disposition": f'attachment; filename="ledger.{form}"', "Cache-Control": "no-store"}
+    file = ledger_file(idlefee, visitor.author, form, Wanted(seller_id=seller or None))
+    return StreamingResponse(file, media_type=MEDIA[form], headers=headers)
