@@ -131,6 +131,18 @@ def _posted_lines(connection: Connection, seller_id: str) -> set[str]:
     return {name.removeprefix(_SUBJECT) for name in connection.execute(select(heads.subject).where(*ours)).scalars()}
 
 
+def unexplained_payments(connection: Connection, seller_id: str) -> set[str]:
+    """Payments at the processor whose money was put in suspense, and that are still none of ours: by its names."""
+    ours = exists().where(payments.c.processor_ref == processor_lines.c.payment_ref)
+    statement = select(processor_lines.c.payment_ref).where(
+        processor_lines.c.seller_id == seller_id,
+        processor_lines.c.payment_ref.is_not(None),
+        one_of(connection, processor_lines.c.id, _posted_lines(connection, seller_id)),
+        ~ours,
+    )
+    return set(connection.execute(statement).scalars())
+
+
 def lines_of(connection: Connection, seller_id: str, payment_refs: Collection[str]) -> list[BalanceLine]:
     """The lines of these payments, by the processor's names for them."""
     wanted = keys_of(connection, "wanted", (("ref", Text()),), [(ref,) for ref in sorted(payment_refs)])

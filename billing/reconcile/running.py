@@ -49,10 +49,11 @@ def reconcile(
     since: int,
     until: int,
     *,
+    open_too: bool = True,
     others: Iterable[Finding] = (),
     progress: Progress = unwatched,
 ) -> Run:
-    """Compare what happened in [since, until), and whatever is open. `others` are findings made elsewhere.
+    """Compare what happened in [since, until), and with `open_too` whatever is open. `others` are findings made elsewhere.
 
     Raises `ProcessorError` where the processor cannot be asked: nothing ends then. Raises `Unknown` for no such seller.
     """
@@ -63,11 +64,17 @@ def reconcile(
     with writing(engine) as connection:
         mirror.keep(connection, seller_id, words.lines, list(words.payouts.values()), clock.now())
     progress(2, STEPS)
+    if processor is not None:
+        with reading(engine) as connection:
+            in_suspense = mirror.unexplained_payments(connection, seller_id)
+        _ask_by_name(processor, words, in_suspense)  # what somebody has to see stays seen, however long ago it was
     with reading(engine) as connection:
-        names = gathering.payments_to_judge(connection, seller_id, since, until, words.payments.values())
+        names = gathering.payments_to_judge(
+            connection, seller_id, since, until, words.payments.values(), open_too=open_too
+        )
         here = gathering.ours(connection, names)
     if processor is not None:
-        _complete(processor, words, here)
+        _ask_by_name(processor, words, {one.ref for one in here.payments if one.ref is not None})
     progress(3, STEPS)
     acted = match_open(engine, clock, seller_id)
     found = _compare(engine, seller_id, names, words, since, until, clock.now())
@@ -112,9 +119,9 @@ def _ask(processor: Processor, since: int, until: int, payouts_since: int) -> _W
     return _Words(seen | more, unknown | gone, lines, sent, counted)
 
 
-def _complete(processor: Processor, words: _Words, here: Ours) -> None:
-    """Ask by name for those of our payments that the lists did not hold."""
-    missing = sorted({one.ref for one in here.payments if one.ref is not None} - words.payments.keys() - words.unknown)
+def _ask_by_name(processor: Processor, words: _Words, refs: set[str]) -> None:
+    """Ask for those payments that the lists did not hold."""
+    missing = sorted(refs - words.payments.keys() - words.unknown)
     more, unknown = gathering.ask_for(processor, missing)
     words.payments |= more
     words.unknown |= unknown

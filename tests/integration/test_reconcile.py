@@ -197,6 +197,25 @@ def test_a_second_payment_of_one_name_is_a_duplicate_until_it_is_refunded(at: Ti
     assert "suspense" not in at.standing()
 
 
+def test_what_a_person_has_to_see_stays_until_somebody_does_something_about_it(at: Till) -> None:
+    known, _ = at.paid()
+    unknown = at.pay(None)
+    at.pay(known)
+    at.pay("pay_of_another_backup")
+    at.reconcile()
+    first = at.open()
+    assert len(first) == 3
+
+    at.sandbox.orders.advance(30 * DAY)
+    at.reconcile(since=at.sandbox.state.now() - 3 * DAY)
+    assert at.open() == first
+    key = f"key-{next(at.numbers)}"
+    at.gateway.create_refund(unknown.ref, amount_minor=2_00, currency="USD", metadata={}, key=key)
+    at.reconcile(since=at.sandbox.state.now() - 3 * DAY)
+    assert at.open() == {subject: code for subject, code in first.items() if subject != f"payment {unknown.ref}"}
+    assert at.agrees()
+
+
 def test_an_invoice_paid_by_card_and_by_hand_is_named_while_the_rest_is_the_owners(at: Till) -> None:
     an_invoice(at, "i-1", 6_00)
     at.paid(6_00, invoice_id="i-1")
