@@ -27,7 +27,8 @@ from tests.model.events import (
     read_sessions,
 )
 from tests.model.generate import random_history, random_now, random_world, sessions_named
-from tests.model.rules import bill, closures, occupations, pinned_tariff, stations_beside
+from tests.model.occupancy import closures, occupations
+from tests.model.rules import bill, pinned_tariff, stations_beside
 
 SEEDS = range(60)
 

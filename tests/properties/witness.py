@@ -8,8 +8,9 @@ from sessions.intake import Status
 from tests.databases import PostgresDatabases, SqliteDatabases
 from tests.model.events import Fact, SessionKey, World, content
 from tests.model.generate import sessions_named
+from tests.model.occupancy import closures
 from tests.model.posting import NOTHING_POSTED, Posting, post
-from tests.model.rules import bill, closures
+from tests.model.rules import bill
 from tests.properties.driving import Deployment
 
 HOUR_S = 3600
