@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-import psycopg
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -222,7 +221,9 @@ def bulk_insert(
 
 def _copy(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
     """COPY through the driver below SQLAlchemy, its errors as SQLAlchemy's own."""
-    driver = cast(psycopg.Connection, connection.connection.dbapi_connection)
+    import psycopg  # SQLAlchemy has loaded it by now; a process on SQLite does without
+
+    driver = cast("psycopg.Connection", connection.connection.dbapi_connection)
     try:
         with driver.cursor() as cursor, cursor.copy(statement.encode()) as copy:
             for row in rows:
