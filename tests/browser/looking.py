@@ -84,8 +84,8 @@ def look(page: Page, picture: str | None = None) -> None:
     fits(page)
     small = page.evaluate(
         """least => [...document.querySelectorAll(
-                'button, .button, nav a, summary, input:not([type=checkbox], [type=radio]), select, label.tick, .check, ' +
-                '.more, label:has([type=radio])')]
+                'button, .button, nav a, summary, input:not([type=checkbox], [type=radio]), select,' +
+                'label.tick, label:has([type=radio]), .check, .more')]
             .filter(one => one.offsetParent && one.type !== 'hidden')
             .filter(one => Math.round(one.getBoundingClientRect().height) < least)
             .map(one => one.outerHTML)""",

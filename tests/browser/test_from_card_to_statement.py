@@ -46,9 +46,9 @@ class Month:
 
 @pytest.fixture
 def month(request: pytest.FixtureRequest) -> Iterator[Month]:
-    with sandbox_running(FixedClock(NOON)) as sandbox:
-        with visits(request.getfixturevalue(request.param), sandbox=sandbox) as visited:
-            yield Month(visited, sandbox)
+    url = request.getfixturevalue(request.param)
+    with sandbox_running(FixedClock(NOON)) as sandbox, visits(url, sandbox=sandbox) as visited:
+        yield Month(visited, sandbox)
 
 
 @pytest.mark.parametrize(

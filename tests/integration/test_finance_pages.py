@@ -101,12 +101,12 @@ def test_one_charge_tells_its_whole_story(visited: Visits) -> None:
 def test_today_adds_up(visited: Visits) -> None:
     post(visited.app, standing("s", stall="2"))
     read = visited.read("finance", "/finance")
-    assert "Running up $46.00" in read
-    assert "Posted $12.00 $12.00 $12.00" in read
-    assert "Owed $6.00" in read
-    assert "Collected $0.00" in read
+    assert "Running up 1 car beyond the grace period, as of now $46.00" in read
+    assert "first settled then $12.00 $12.00 $12.00" in read
+    assert "to their credit $6.00" in read
+    assert "less what went back $0.00" in read
     summed(visited)
-    assert "Posted $12.00 $12.00 $12.00" in visited.read("finance", "/finance")
+    assert "first settled then $12.00 $12.00 $12.00" in visited.read("finance", "/finance")
     assert 'class="chart"' in visited.get("finance", "/finance")
 
 
