@@ -150,7 +150,7 @@ def test_a_second_import_changes_nothing_and_nobody_is_told(database_url: str) -
         assert second.summary == first.summary
         assert snapshot(app) == before
         with app.reading() as connection:
-            assert set(connection.execute(select(jobs.c.kind)).scalars()) == {"finalise"}
+            assert set(connection.execute(select(jobs.c.kind)).scalars()) == {"finalise", "invoice"}
 
 
 def snapshot(app: Idlefee) -> list[list[tuple[object, ...]]]:
