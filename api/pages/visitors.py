@@ -111,33 +111,50 @@ class Form:
 
 async def sent_form(request: Request, visitor: Anybody) -> Form:
     """Read a form of somebody who signed in; refuse one that no page of theirs sent."""
-    fields = await anybodys_form(request)
-    token = fields["form_token"]
+    form = await anybodys_form(request)
+    check_token(visitor, form)
+    return form
+
+
+def check_token(visitor: Visitor, form: Form) -> None:
+    """Refuse a form that no page of this visitor sent. Raises a `Problem` (403)."""
+    token = form["form_token"]
     if not visitor.form_token or not hmac.compare_digest(token.encode(), visitor.form_token.encode()):
         raise _foreign_form()
-    return fields
 
 
 async def anybodys_form(request: Request) -> Form:
-    """Read a form; refuse one that another site sent. A browser says where a form comes from, and a page cannot make
-    it lie; what is no browser says nothing, and holds no cookie that another site could use.
-    """
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    ours = site in {"same-origin", "none"} if site is not None else origin is None or _is_ours(request, origin)
-    if not ours:
-        raise _foreign_form()
+    """Read a form; refuse one that another site sent."""
+    check_origin(request)
     body = await request.body()
     if len(body) > LARGEST_FORM_BYTES:
         raise Problem(413, "too_large", "The form is too large", "Shorten the text and send it again.")
     try:
         fields = parse_qs(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=50)
     except (UnicodeDecodeError, ValueError):
-        raise Problem(
-            400, "bad_form", "The form cannot be read", "Go back, reload the page and send it again."
-        ) from None
-    if any(_CONTROL.search(text) for values in fields.values() for text in values):
-        raise Problem(400, "bad_form", "The form cannot be read", "A text holds a control character: leave it out.")
-    return Form({name: values[0] for name, values in fields.items()})
+        raise bad_form("Go back, reload the page and send it again.") from None
+    return form_of({name: values[0] for name, values in fields.items()})
+
+
+def form_of(fields: dict[str, str]) -> Form:
+    """The fields as a form. Raises a `Problem` (400) for characters that cannot be stored."""
+    if any(_CONTROL.search(text) for text in fields.values()):
+        raise bad_form("A text holds a control character: leave it out.")
+    return Form(fields)
+
+
+def bad_form(detail: str) -> Problem:
+    return Problem(400, "bad_form", "The form cannot be read", detail)
+
+
+def check_origin(request: Request) -> None:
+    """Refuse what another site sent. A browser says where a form comes from, and a page cannot make it lie; what is no
+    browser says nothing, and holds no cookie that another site could use. Raises a `Problem` (403).
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    ours = site in {"same-origin", "none"} if site is not None else origin is None or _is_ours(request, origin)
+    if not ours:
+        raise _foreign_form()
 
 
 def _is_ours(request: Request, origin: str) -> bool:

@@ -23,7 +23,7 @@ from billing.payments.credits import reverse_what_is_paid
 from billing.payments.locks import lock_owner
 from billing.periods import trail
 from billing.store.invoices import invoices
-from billing.store.payments import payments
+from billing.store.payments import BY_HAND, payments
 from sessions.sites import Unknown
 from sessions.store.tables import sellers
 
@@ -137,6 +137,13 @@ def reverse(connection: Connection, owner_id: str, payment_id: str, *, reason: s
 def payment_row(connection: Connection, owner_id: str, payment_id: str) -> Mapping[str, Any] | None:
     found = connection.execute(select(payments).where(_named(owner_id, payment_id))).mappings().first()
     return None if found is None else dict(found)
+
+
+def recorded(connection: Connection, most: int) -> list[Mapping[str, Any]]:
+    """The latest payments that somebody wrote down or that a bank line stands behind, newest first."""
+    order = (payments.c.created_at.desc(), payments.c.owner_id.desc(), payments.c.id.desc())
+    statement = select(payments).where(BY_HAND).order_by(*order).limit(most)
+    return [dict(row) for row in connection.execute(statement).mappings()]
 
 
 def _post(connection: Connection, owner_id: str, payment_id: str, reason: str, now: int) -> None:

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, event, text
 
-from api.pages.queries import queues, story, today
+from api.pages.queries import books, queues, story, today
 from billing.books import Wanted as WantedEntries
 from billing.books import transfers_after
 from billing.ledger import Account
 from billing.listing import Place as SessionPlace
 from billing.listing import Wanted as SessionsWanted
-from billing.listing import sessions_after
+from billing.listing import Where, sessions_after
+from billing.payments import by_hand
 from billing.payments.cases import arrears_after
+from billing.reconcile.bank import lines as bank
 from billing.sums import charges, entries
 from billing.sums.filters import Place, State, Wanted
 from billing.sums.making import sum_more
@@ -44,6 +46,9 @@ ASKED: dict[str, Ask] = {
     "sums of a site": lambda c: charges.totals(c, Wanted(site_id="site7")),
     "sums of an owner": lambda c: charges.totals(c, Wanted(owner_id="owner77")),
     "trial balance": entries.trial_balance,
+    "piles": lambda c: books.piles(c, NOW - 30 * 86_400),
+    "not billable": lambda c: sessions_after(c, SessionsWanted(where=Where.NOT_BILLABLE), None, 51),
+    "bank": lambda c: (bank.lines_after(c), bank.suspended(c), by_hand.recorded(c, 25)),
     "thirty days": lambda c: entries.moved_by_day(c, [Account.REVENUE], "2023-11-01", "2023-11-30"),
     "cars": lambda c: today.standing_full(c, 200),
     "failing": today.failing,

@@ -117,6 +117,14 @@ PAGES = {
         "finance", form={"seller": "acme", "difference": "x", "who": "finance", "note": "x"}
     ),
     ("POST", "/finance/reconciliation/run"): page("finance"),
+    ("GET", "/finance/bank"): page("finance"),
+    ("POST", "/finance/bank/import"): page("finance", form={"seller": "acme", "format": ""}),
+    ("POST", "/finance/bank/decide"): page("finance", form={"seller": "acme", "line": "x", "is": "not_ours", **REASON}),
+    ("POST", "/finance/bank/payments"): page(
+        "finance",
+        form={"seller": "acme", "owner": "bob", "amount": "0", "currency": "USD", "reference": "x"},
+    ),
+    ("POST", "/finance/bank/payments/reverse"): page("finance", form={"owner": "bob", "payment": "x", **REASON}),
     ("GET", "/finance/close"): page("finance"),
     ("POST", "/finance/close"): page("finance", form={"seller": "acme", "month": "2027-01", **REASON}),
     ("GET", "/finance/close/{seller_id}/{month}"): page("finance"),

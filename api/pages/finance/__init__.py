@@ -1,4 +1,4 @@
-"""Finance's pages: today, charges and the story of each, queues, tariff what-if, reconciliation, closing, exports.
+"""Finance's pages: today, charges and the story of each, queues, what-if, reconciliation, bank, closing, exports.
 
 Each number is a link to what it is made of, and a list is the same under its address as on the screen and as CSV. What
 they read, `billing` answers; what is decided here has its rules there.
@@ -6,8 +6,8 @@ they read, `billing` answers; what is decided here has its rules there.
 
 from fastapi import APIRouter
 
-from api.pages.finance import charges, closing, queues, reconciliation, story, today, what_if
+from api.pages.finance import bank, charges, closing, queues, reconciliation, story, today, what_if
 
 router = APIRouter()
-for part in (today, charges, story, queues, reconciliation, closing, what_if):
+for part in (today, charges, story, queues, reconciliation, bank, closing, what_if):
     router.include_router(part.router)

@@ -2,9 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, func, literal_column, or_, select
 
-from billing.listing import Where
+from billing.listing import NOT_BILLABLE, Where, begins_at
 from billing.store.tables import charges
 from sessions.store.tables import sessions
 
@@ -45,10 +45,10 @@ def _charged(connection: Connection, where: Where, amount: Any, *waits: Any) -> 
 
 def _not_billable(connection: Connection, since: int) -> list[Pile]:
     ends = sessions.c.until + sessions.c.offset_s
-    recent = or_(sessions.c.plugged_in_at.is_(None), sessions.c.plugged_in_at + sessions.c.offset_s >= since)
+    recent = or_(begins_at >= since, begins_at == literal_column("0"))  # the second: those without a plug-in
     statement = (
         select(sessions.c.not_billable, func.count(), func.min(ends))
-        .where(sessions.c.not_billable.is_not(None), sessions.c.closed.is_(True), recent)
+        .where(NOT_BILLABLE, recent)
         .group_by(sessions.c.not_billable)
         .order_by(sessions.c.not_billable)
     )

@@ -26,7 +26,7 @@ from billing.reconcile.bank.matching import Judged, Proposal, judge
 from billing.reconcile.bank.reading import BankLine
 from billing.store.invoices import invoices
 from billing.store.payments import payments
-from billing.store.reconciliation import bank_lines, payouts
+from billing.store.reconciliation import LINE_OPEN, bank_lines, payouts
 from sessions.clock import Clock
 from sessions.database import bulk_insert, reading, writing
 from sessions.sites import Unknown
@@ -323,7 +323,7 @@ def lines_after(
     if seller_id is not None:
         statement = statement.where(bank_lines.c.seller_id == seller_id)
     if state is not None:
-        statement = statement.where(bank_lines.c.state == state)
+        statement = statement.where(LINE_OPEN if state == OPEN else bank_lines.c.state == state)
     if after is not None:
         statement = statement.where(tuple_(*place) > after)
     return [dict(row) for row in connection.execute(statement).mappings()]
@@ -338,7 +338,7 @@ def suspended(connection: Connection) -> Counter[tuple[str, str]]:
     """How much waits to be explained, by (seller, currency), in minor units."""
     found: Counter[tuple[str, str]] = Counter()
     columns = (bank_lines.c.seller_id, bank_lines.c.currency, bank_lines.c.amount_minor)
-    for seller_id, currency, amount in connection.execute(select(*columns).where(bank_lines.c.state == OPEN)):
+    for seller_id, currency, amount in connection.execute(select(*columns).where(LINE_OPEN)):
         found[seller_id, currency] += amount
     return found
 

@@ -164,6 +164,7 @@ def upgrade() -> None:
         sa.Column("succeeded_at", UtcSeconds(), nullable=True),
         sa.PrimaryKeyConstraint("owner_id", "id", name=op.f("pk_payments")),
     )
+    op.create_index("ix_payments_created", "payments", ["created_at", "owner_id", "id"], unique=False)
     op.create_index("ix_payments_invoice", "payments", ["owner_id", "invoice_id"], unique=False)
     op.create_index("ix_payments_ref", "payments", ["processor_ref"], unique=True)
     op.create_index(
@@ -268,6 +269,7 @@ def downgrade() -> None:
     )
     op.drop_index("ix_payments_ref", table_name="payments")
     op.drop_index("ix_payments_invoice", table_name="payments")
+    op.drop_index("ix_payments_created", table_name="payments")
     op.drop_table("payments")
     op.drop_table("payment_methods")
     op.drop_table("payment_attempts")
