@@ -20,7 +20,7 @@ from billing.payments.patience import patient
 from billing.payments.processor import EventSeen, Processor, Refused
 from billing.payments.seen import converge_payment, payment_behind
 from billing.payments.setups import look_at_setup, setup_called
-from billing.store.payments import payment_methods, payments, processor_events
+from billing.store.payments import UNSETTLED, payment_methods, payments, processor_events
 from sessions.clock import Clock
 from sessions.database import bulk_insert, reading, writing
 
@@ -140,10 +140,11 @@ class Looking:
             stuck = connection.execute(
                 select(payments.c.owner_id, payments.c.invoice_id, payments.c.processor_ref)
                 .where(
+                    UNSETTLED,
                     payments.c.state.in_((rows.SENT, rows.PROCESSING)),
                     payments.c.changed_at <= lease.clock.now() - STUCK_AFTER_S,
                 )
-                .order_by(payments.c.changed_at)
+                .order_by(payments.c.changed_at)  # each has its turn, whatever hides behind a name
                 .limit(AT_ONCE)
             ).all()
         for owner_id, invoice_id, ref in stuck:

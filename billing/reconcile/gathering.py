@@ -26,7 +26,7 @@ from billing.reconcile.words import (
     RefundHere,
 )
 from billing.store.invoices import invoices
-from billing.store.payments import disputes, payments, refunds
+from billing.store.payments import UNSETTLED, disputes, payments, refunds
 from billing.store.reconciliation import bank_lines, differences, payouts
 from sessions.database import keys_of
 
@@ -40,22 +40,28 @@ MISSING = "resource_missing"  # how the processor says that it knows nothing of 
 
 
 def payments_to_judge(
-    connection: Connection, seller_id: str, since: int, until: int, seen: Iterable[PaymentSeen] = ()
+    connection: Connection,
+    seller_id: str,
+    since: int,
+    until: int,
+    seen: Iterable[PaymentSeen] = (),
+    *,
+    open_too: bool = True,
 ) -> set[OwnerPayment]:
-    """Payments made in [since, until), those that are on their way or have a refund or a dispute that is, those an
-    open difference is about, and those that what was `seen` names.
+    """Payments made in [since, until), those an open difference is about, and those that what was `seen` names; with
+    `open_too` those that are on their way or have a refund or a dispute that is.
     """
     card = payments.c.means == rows.CARD
     name = select(payments.c.owner_id, payments.c.id)
     made = name.where(
         or_(card, payments.c.seller_id == seller_id), payments.c.created_at >= since, payments.c.created_at < until
     )
-    moving = name.where(card, payments.c.state.in_((rows.PLANNED, rows.SENT, rows.PROCESSING)))
-    found = {(row.owner_id, row.id) for asked in (made, moving) for row in connection.execute(asked)}
+    moving = name.where(card, UNSETTLED, payments.c.state.in_((rows.PLANNED, rows.SENT, rows.PROCESSING)))
+    found = {(row.owner_id, row.id) for row in connection.execute(made)} | set(_in_difference(connection, seller_id))
     back = select(refunds.c.owner_id, refunds.c.payment_id).where(refunds.c.state.in_((APPROVED, SENT, PENDING)))
     taken = select(disputes.c.owner_id, disputes.c.payment_id).where(disputes.c.state == "open")
-    found |= {(row.owner_id, row.payment_id) for asked in (back, taken) for row in connection.execute(asked)}
-    found |= set(_in_difference(connection, seller_id))
+    for asked in (moving, back, taken) if open_too else ():
+        found |= {(owner_id, id_) for owner_id, id_ in connection.execute(asked)}
     seen = list(seen)
     refs = keys_of(connection, "wanted", (("ref", Text()),), [(one.ref,) for one in seen])
     named = name.join(refs, payments.c.processor_ref == refs.c.ref)

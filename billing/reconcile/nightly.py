@@ -22,7 +22,7 @@ from sessions.store.tables import sellers
 STEP = "reconcile"
 DAY_S = 24 * 3600
 NIGHT_S = 3 * 3600  # after midnight, UTC
-OVERLAP_S = 3 * DAY_S  # looked at again: what was pending then, and what lists said too late
+OVERLAP_S = DAY_S  # looked at again: what lists said too late; what was pending then is asked for by name
 
 
 def account_holder(connection: Connection) -> str | None:
@@ -86,7 +86,8 @@ class Reconciling:
             since = begins_at(connection, seller_id, now) if since is None else since
         until = min(now + 1, since + DAY_S)
         processor = self._processor if seller_id == holder else None
-        reconcile(lease.engine, lease.clock, processor, seller_id, since, until)
+        # What is open is looked at once a night, with the last of the days.
+        reconcile(lease.engine, lease.clock, processor, seller_id, since, until, open_too=until > now)
         with lease.transaction() as turn:
             for one in turn.jobs:
                 over = until > now

@@ -53,7 +53,7 @@ def reconcile(
     others: Iterable[Finding] = (),
     progress: Progress = unwatched,
 ) -> Run:
-    """Compare what happened in [since, until), and with `open_too` whatever is open. `others` are findings made elsewhere.
+    """Compare what happened in [since, until), and with `open_too` whatever is open. `others` are findings of others.
 
     Raises `ProcessorError` where the processor cannot be asked: nothing ends then. Raises `Unknown` for no such seller.
     """
