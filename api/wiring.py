@@ -1,10 +1,11 @@
 """The one composition root: builds what a process needs from its settings and takes it down again."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, QueuePool
 
 from api.access.limits import Limits
 from api.access.secret import Secret
@@ -16,6 +17,9 @@ from sessions.clock import Clock, SystemClock
 from sessions.database import connect, migrate, normalise_url, reading, writing
 from sessions.intake import TokenNames
 from sessions.writer import Intake
+
+ENDS_WITHIN_S = 1
+LOOKED_EVERY_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +87,15 @@ def running(settings: Settings, clock: Clock | None = None) -> Iterator[Idlefee]
         finally:
             intake.close()
     finally:
-        engine.dispose()
+        _close(engine)
+
+
+def _close(engine: Engine) -> None:
+    """Close every connection. A thread whose server has ended may still be in a query: a pool that was closed would
+    get its connection back and never close it.
+    """
+    for _ in range(round(ENDS_WITHIN_S / LOOKED_EVERY_S)):
+        if not isinstance(engine.pool, QueuePool) or engine.pool.checkedout() == 0:
+            break
+        time.sleep(LOOKED_EVERY_S)
+    engine.dispose()
