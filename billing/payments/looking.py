@@ -144,7 +144,7 @@ class Looking:
                     payments.c.state.in_((rows.SENT, rows.PROCESSING)),
                     payments.c.changed_at <= lease.clock.now() - STUCK_AFTER_S,
                 )
-                .order_by(payments.c.changed_at)  # each has its turn, whatever hides behind a name
+                .order_by(payments.c.looks, payments.c.changed_at)  # each has its turn, whatever hides behind a name
                 .limit(AT_ONCE)
             ).all()
         for owner_id, invoice_id, ref in stuck:

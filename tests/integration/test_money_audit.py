@@ -16,7 +16,7 @@ from billing import ledger
 from billing.erasure import erase_person
 from billing.jobs import LEASE_S, dead_letters, revive
 from billing.ledger import Account, Line, Transfer
-from billing.payments import blocks, by_hand, refunds, setups
+from billing.payments import blocks, by_hand, looking, refunds, setups
 from billing.payments.by_hand import Received
 from billing.payments.credits import Code as CreditCode
 from billing.payments.credits import Wanted, ask, take_back
@@ -346,3 +346,23 @@ def test_a_line_that_is_released_while_it_is_accepted_pays_nobody(here: Till, mo
     here.work()
     assert here.owed() == {("acme", "USD"): 10_00}
     assert [one.state for one in here.payments()] in ([], ["cancelled"])
+
+
+def test_payments_the_processor_does_not_know_keep_no_other_from_being_looked_up(
+    here: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "AT_ONCE", 1)
+    here.add_card(VISA)
+    for _ in range(2):
+        here.invoice(10_00)
+    with here.app.writing() as connection:
+        poll_later(connection, here.clock.now())
+    here.work()  # every event is known by now: nothing but the poller's own look is left
+    gone, known = sorted(here.payments(), key=lambda one: one.id)
+    with here.app.writing() as connection:
+        wrong = {"processor_ref": "pi_of_another_account", "changed_at": NOW - HOUR}
+        connection.execute(update(payments).values(state="processing", looks=known.looks))
+        connection.execute(update(payments).where(payments.c.id == gone.id).values(**wrong))
+    for minutes in (20, 40, 60):
+        here.work(NOW + minutes * 60)
+    assert {one.id: one.state for one in here.payments()} == {gone.id: "processing", known.id: "succeeded"}
