@@ -98,8 +98,21 @@ def _kill_after(process: subprocess.Popen[str], seconds: float) -> Any:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
+    """For all who only look at it, as it takes a while to come up; in the end it must go as it promised."""
     with visiting(tmp_path_factory.mktemp("demo")) as visit:
         yield visit
+        ctrl_c_ends_it_at_once_and_leaves_nothing(visit)
+
+
+def ctrl_c_ends_it_at_once_and_leaves_nothing(visit: Visit) -> None:
+    stream = Request(f"{visit.address}/live/stalls", headers={"Accept": "text/event-stream"})
+    with urlopen(stream, timeout=10) as watching:
+        assert watching.readline()  # a page is open and hears what moves
+        assert list(visit.folder.iterdir())
+        code, took_s, errors = visit.end(signal.SIGINT)
+    assert (code, errors) == (0, "")
+    assert took_s < ENDED_WITHIN_S
+    assert list(visit.folder.iterdir()) == []
 
 
 def get(url: str) -> str:
@@ -219,18 +232,6 @@ def test_stations_go_on_over_http(demo: Visit) -> None:
         time.sleep(0.2)
     engine.dispose()
     assert heard
-
-
-def test_ctrl_c_ends_it_at_once_and_leaves_nothing(tmp_path: Path) -> None:
-    with visiting(tmp_path) as visit:
-        stream = Request(f"{visit.address}/live/stalls", headers={"Accept": "text/event-stream"})
-        with urlopen(stream, timeout=10) as watching:
-            assert watching.readline()  # a page is open and hears what moves
-            assert list(tmp_path.iterdir())
-            code, took_s, errors = visit.end(signal.SIGINT)
-    assert (code, errors) == (0, "")
-    assert took_s < ENDED_WITHIN_S
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_busy_port_is_named_with_the_option_that_changes_it() -> None:
