@@ -93,7 +93,7 @@ def test_the_bank_asks_before_it_pays(api: Any, answer: str, status: str) -> Non
         }
     )
     bank = waiting.next_action.redirect_to_url.url
-    assert "3.20 usd" in httpx2.get(bank).text
+    assert "3.20 USD" in httpx2.get(bank).text
     there = httpx2.post(bank, data={"answer": answer}).headers["location"]
     assert there.startswith(f"{BACK}?invoice=1&payment_intent={waiting.id}&")
     assert there.endswith("redirect_status=succeeded" if answer == "yes" else "redirect_status=failed")
