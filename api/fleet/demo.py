@@ -33,6 +33,7 @@ from api.server import serve
 from api.settings import Settings
 from api.wiring import running
 from api.worker import Worker
+from billing.reconcile import nightly
 from sessions.clock import FixedClock, ScaledClock, SystemClock
 from sessions.store.tables import sellers
 
@@ -142,6 +143,7 @@ def _past(settings: Settings, story: Story, clock: FixedClock, sandbox: Sandbox)
             if connection.execute(select(sellers.c.id)).first() is not None:
                 raise NotEmpty(settings.database_url)
             town.register(connection, idlefee.names, begins_at)
+            nightly.reconcile_later(connection, begins_at)
             keys = _hand_out(connection, begins_at)
         save_cards(idlefee, sandbox)
 
@@ -200,6 +202,9 @@ def _words(settings: Settings, address: str, story: Story, keys: Keys, your_car:
     bearer = f"Authorization: Bearer {keys.stations[town.SPARE.station]}"
     yield f'    curl -H "{bearer}" --data-binary @{shlex.quote(str(your_car))} {address}/v1/events'
     yield f"      (speaks for {town.SPARE.station}: at stall {town.SPARE.name} stands a car, full for nine minutes)"
+    yield from ("", "  As finance")
+    yield f"    {address}/finance         what was posted and collected, and what does not come"
+    yield f"    {address}/finance/queues  a fee in review, disputes, cards that were declined"
     yield from ("", f"  Notices are left in {settings.outbox}")
     yield f"  Payments go to a sandbox at {settings.stripe_url}: no money moves"
     gone = "The database stays, all else is removed" if kept else "Everything is removed"

@@ -27,7 +27,7 @@ from billing.owners import is_email
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
-HOME = {Role.OWNER: "/me", Role.FINANCE: "/books", Role.OPERATOR: "/operations", Role.SUPPORT: "/support"}
+HOME = {Role.OWNER: "/me", Role.FINANCE: "/finance", Role.OPERATOR: "/operations", Role.SUPPORT: "/support"}
 LinkText = Annotated[str, Query(max_length=400)]
 
 

@@ -40,7 +40,7 @@ _CHECKS = (
             "WHERE seller_id = :seller) AS b GROUP BY currency HAVING SUM(amount_minor) <> 0) AS w"
         ),
         "The books sum to zero in every currency.",
-        "currencies do not sum to zero: `idlefee verify` names the transfers.",
+        "Currencies that do not sum to zero: {}. `idlefee verify` names the transfers.",
     ),
     (
         "sessions_book_in_order",
@@ -51,7 +51,7 @@ _CHECKS = (
             "HAVING COUNT(e.line) < 2 OR SUM(e.amount_minor) <> 0) AS w"
         ),
         "Every posting of sessions balances.",
-        "postings of sessions do not balance: `idlefee verify` names them.",
+        "Postings of sessions that do not balance: {}. `idlefee verify` names them.",
     ),
     (
         "accounts_book_in_order",
@@ -62,7 +62,7 @@ _CHECKS = (
             "HAVING COUNT(e.line) < 2 OR SUM(e.amount_minor) <> 0) AS w"
         ),
         "Every posting of payments balances.",
-        "postings of payments do not balance: `idlefee verify` names them.",
+        "Postings of payments that do not balance: {}. `idlefee verify` names them.",
     ),
     (
         "corrections_named",
@@ -72,7 +72,7 @@ _CHECKS = (
             "WHERE p.site_id = t.site_id AND p.session_id = t.session_id AND p.n = t.n - 1 AND p.id = t.corrects)"
         ),
         "Every correction names the posting it corrects.",
-        "corrections name no posting that is there: `idlefee verify` names them.",
+        "Corrections that name no posting that is there: {}. `idlefee verify` names them.",
     ),
     (
         "money_unexplained",
@@ -82,28 +82,28 @@ _CHECKS = (
             "AND e.account = 'suspense' GROUP BY e.currency HAVING SUM(e.amount_minor) <> 0) AS w"
         ),
         "No money waits to be explained.",
-        "currencies have money in suspense: see what `idlefee reconcile` says of it.",
+        "Currencies with money in suspense: {}. `idlefee reconcile` says more of it.",
     ),
     (
         "differences_open",
         False,
         "SELECT COUNT(*) FROM differences WHERE seller_id = :seller AND ended_at IS NULL",
         "Nothing differs from the processor or the bank.",
-        "differences to the processor or the bank are open: they end in the month in which they are explained.",
+        "Open differences to the processor or the bank: {}. They end in the month in which they are explained.",
     ),
     (
         "fees_in_review",
         False,
         "SELECT COUNT(*) FROM charges WHERE seller_id = :seller AND held IS NOT NULL",
         "No fee waits in review.",
-        "fees wait in review: what is released posts in the month of its release.",
+        "Fees that wait in review: {}. What is released posts in the month of its release.",
     ),
     (
         "steps_parked",
         False,
         "SELECT COUNT(*) FROM jobs WHERE dead",
         "No step is parked.",
-        "steps are parked: what they still post comes in the open month (`idlefee jobs list`).",
+        "Steps that are parked: {}. What they still post comes in the open month (`idlefee jobs list`).",
     ),
 )
 
@@ -114,7 +114,7 @@ def checks(connection: Connection, of: Span) -> Iterator[Check]:
     for name, stops, count, fine, wrong in _CHECKS:
         wanted = {key: value for key, value in given.items() if f":{key}" in count}
         found = int(connection.execute(text(count), wanted).scalar_one())
-        yield Check(name, found, stops, f"{found} {wrong}" if found else fine)
+        yield Check(name, found, stops, wrong.format(found) if found else fine)
 
 
 HOW_MANY = len(_CHECKS)

@@ -39,7 +39,7 @@ PICTURES = (
     Picture("stalls", "operator", "/", 1000, 610),
     Picture("stations", "operator", "/operations", 1000, 600, follow="#review a", section="Evidence"),
     Picture("owners", "owner", "/me", 620, 470),
-    Picture("finance", "finance", "/books", 820, 672),
+    Picture("finance", "finance", "/finance", 820, 740),
     Picture("operators", "operator", "/operations", 820, 570),
 )
 

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
 from typing import Any
-from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
+from urllib.request import HTTPCookieProcessor, OpenerDirector, Request, build_opener, urlopen
 
 import pytest
 
 from api.fleet.demo import SpeedUnusable, run
+from tests.integration.page_visits import words_of
 
 READY_WITHIN_S = 60
 ENDED_WITHIN_S = 3  # two, and one for a busy machine
@@ -121,6 +122,20 @@ def get(url: str) -> str:
         return str(answer.read().decode())
 
 
+def signing_in(demo: Visit, browser: OpenerDirector, role: str) -> Any:
+    """Press the button behind the link of a role."""
+    key = demo.link(role).partition("?")[2]
+    return browser.open(f"{demo.address}/sign-in/open", data=key.encode(), timeout=10)
+
+
+def as_role(demo: Visit, role: str, path: str) -> str:
+    """A page as somebody sees it who signed in by their link."""
+    browser = build_opener(HTTPCookieProcessor())
+    signing_in(demo, browser, role).close()
+    with browser.open(demo.address + path, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
 def idlefee(command: str) -> subprocess.CompletedProcess[str]:
     """One of the commands that the demo proposes, by this Python."""
     words = shlex.split(command)
@@ -162,11 +177,31 @@ def test_the_books_come_to_zero(demo: Visit) -> None:
     assert "all entries together come to <strong>$0.00</strong>" in demo.front_page
 
 
+def test_payments_went_to_the_sandbox_and_every_page_says_so(demo: Visit) -> None:
+    said = "Payments go to a sandbox: no money moves."
+    assert said in demo.front_page
+    assert demo.line_with("no money moves").startswith("Payments go to a sandbox at http://127.0.0.1:")
+    today = words_of(as_role(demo, "finance", "/finance"))
+    posted, collected = (re.search(rf"{name} (?:-?\$[\d.]+ ){{2}}\$([\d.]+)", today) for name in ("then", "went back"))
+    assert posted is not None
+    assert collected is not None
+    assert float(posted[1]) > float(collected[1]) > 10
+    queues = words_of(as_role(demo, "finance", "/finance/queues"))
+    assert "one message id came with two different contents" in queues
+    assert "Decide about a dispute" in queues
+    assert "trying" in queues
+    assert "Nothing was compared yet" not in as_role(demo, "finance", "/finance/reconciliation")
+    paid = words_of(as_role(demo, "owner", "/me/payment"))
+    assert "Visa ending in 4242" in paid
+    assert "Lantern Charging: paid" in paid
+    assert said in paid
+
+
 @pytest.mark.parametrize(
     ("role", "home", "shows"),
     [
         ("owner", "/me", "Vehicles"),
-        ("finance", "/books", "In review"),
+        ("finance", "/finance", "Lantern Charging, USD"),
         ("operator", "/operations", "Harbor Lot"),
         ("support", "/support", "Find"),
     ],
@@ -175,8 +210,7 @@ def test_each_link_signs_in_to_the_page_of_its_role(demo: Visit, role: str, home
     browser = build_opener(HTTPCookieProcessor())
     with browser.open(demo.link(role), timeout=10) as answer:
         assert "Sign in as" in answer.read().decode()
-    key = demo.link(role).partition("?")[2]
-    with browser.open(f"{demo.address}/sign-in/open", data=key.encode(), timeout=10) as answer:
+    with signing_in(demo, browser, role) as answer:
         assert answer.url == f"{demo.address}{home}"
         assert shows in answer.read().decode()
 
