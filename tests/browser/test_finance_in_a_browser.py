@@ -127,6 +127,7 @@ def test_a_day_of_finance(chromium: Browser, desk: Desk, size: tuple[int, int], 
         _works_through_the_queues(page, desk)
         _asks_what_another_tariff_would_bring(page)
         _reconciles(page, desk)
+        _explains_the_bank(page)
         _closes_the_month(page)
         _takes_the_ledger_along(page)
 
@@ -215,21 +216,48 @@ def _reconciles(page: Page, desk: Desk) -> None:
     expect(page.locator("#differences")).to_contain_text("Fiona looks into it.")
 
 
+def _explains_the_bank(page: Page) -> None:
+    page.get_by_role("link", name="Bank").click()
+    expect(page.get_by_text("No line waits.")).to_be_visible()
+    booked = b"date,amount,currency,text\n2027-02-03,-9.00,USD,account fee\n2027-02-04,31.00,USD,Bob paid at the desk\n"
+    file = page.get_by_label("File, CSV")
+    file.set_input_files({"name": "february.csv", "mimeType": "text/csv", "buffer": booked})
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_role("status")).to_contain_text("2 lines new")
+    look(page, "11-the-bank")
+    for text_of_line in ("account fee", "Bob paid"):
+        line = page.locator("article", has_text=text_of_line)
+        line.get_by_label("What it is").select_option(label="None of ours")
+        line.get_by_label("Reason").fill("of another business")
+        line.get_by_role("button", name="Decide").click()
+    expect(page.get_by_text("No line waits.")).to_be_visible()
+    hand = page.locator("#by-hand form")
+    for label, said in (("Owner", "ann"), ("Amount", "1.00"), ("Currency", "USD"), ("Reference", "receipt 7")):
+        hand.get_by_label(label).fill(said)
+    hand.get_by_role("button", name="Record").click()
+    written = page.locator("#by-hand article")
+    expect(written).to_contain_text("$1.00 of ann")
+    look(page, "12-a-payment-by-hand")
+    written.get_by_label("Reason").fill("it was Bob's")
+    written.get_by_role("button", name="Take back").click()
+    expect(written).to_contain_text("Taken back: it was Bob's")
+
+
 def _closes_the_month(page: Page) -> None:
     page.get_by_role("link", name="Close").click()
     expect(page.get_by_role("heading", name="Acme, January 2027")).to_be_visible()
-    look(page, "11-before-the-close")
+    look(page, "13-before-the-close")
     page.get_by_label("Reason").fill("January is over")
     page.get_by_role("button", name="Close January 2027").click()
     expect(page.locator("#closed")).to_contain_text("January is over")
     page.get_by_role("link", name="2027-01").click()
     expect(page.get_by_role("row", name="Owners owe")).to_be_visible()
-    look(page, "12-the-closed-month")
+    look(page, "14-the-closed-month")
 
 
 def _takes_the_ledger_along(page: Page) -> None:
     page.get_by_role("link", name="Exports").click()
-    look(page, "13-exports")
+    look(page, "15-exports")
     page.get_by_label("Format").select_option("beancount")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the ledger").click()
