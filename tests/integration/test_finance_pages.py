@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from api.access.keys import KeyKind, Role, issue
 from billing.jobs import Job, schedule
 from billing.payments.credits import Code, Wanted, ask
 from billing.payments.people import Deed, Person
+from billing.store.payments import disputes, refunds
 from billing.sums.making import LATE_S, sum_more
 from tests.integration.page_visits import Visits, standing, until, visits, words_of
 from tests.integration.small_world import NOON, a_session, post, told
@@ -168,6 +169,27 @@ def test_what_waits_has_an_age(visited: Visits) -> None:
         connection.execute(text("UPDATE charges SET held = 'above_limit' WHERE session_id = 'h1/anns'"))
     until(visited, visited.clock.now() + 3 * 86_400)
     assert "h1/anns $2.00 $2.00 3 d the fee is above the tariff" in visited.read("finance", "/finance/queues")
+    assert "What waits In review 1, the oldest for 3 d" in visited.read("finance", "/finance")
+
+
+def test_today_tells_of_refunds_that_failed_and_of_disputes_that_are_due(visited: Visits) -> None:
+    assert "What waits" not in visited.read("finance", "/finance")
+    now = visited.clock.now()
+    theirs = {"owner_id": "ann", "payment_id": "p", "seller_id": "acme", "currency": "USD", "changed_at": now}
+    refund = {"reason_code": "goodwill", "reason": "the barrier", "asked_by": "x", "asked_at": now}
+    with visited.app.writing() as connection:
+        failed = {"id": "r1", "amount_minor": 150, "state": "failed", "failure_code": "expired_or_canceled_card"}
+        connection.execute(insert(refunds).values(**theirs, **refund, **failed))
+        connection.execute(insert(refunds).values(**theirs, **refund, id="r2", amount_minor=200, state="asked"))
+        due = {"opened_at": now, "evidence_due_at": now + 7 * 86_400}
+        opened = {"id": "d1", "amount_minor": 400, "fee_minor": 15, "reason": "fraudulent", "state": "open"}
+        connection.execute(insert(disputes).values(**theirs, **opened, **due))
+    until(visited, now + 2 * 86_400)
+    read = visited.read("finance", "/finance")
+    assert "Refunds to approve 1, the oldest for 2 d" in read
+    assert "Disputes 1, the oldest for 2 d, due Jan 22, 2027" in read
+    assert "Refunds that failed 1, the oldest for 2 d" in read
+    assert "ann $1.50 2 d expired or canceled card the barrier" in visited.read("finance", "/finance/queues")
 
 
 def test_a_second_person_approves_a_credit_and_is_not_the_first(visited: Visits) -> None:

@@ -52,6 +52,7 @@ ASKED: dict[str, Ask] = {
     "thirty days": lambda c: entries.moved_by_day(c, [Account.REVENUE], "2023-11-01", "2023-11-30"),
     "cars": lambda c: today.standing_full(c, 200),
     "failing": today.failing,
+    "what waits": lambda c: (queues.everything(c, NOW), queues.refunds_that_failed(c, NOW)),
     "to approve": lambda c: (queues.refunds_to_decide(c), queues.credits_to_decide(c), arrears_after(c, None, 50)),
     "all sessions": lambda c: sessions_after(c, SessionsWanted(), None, 51),
     "later sessions": lambda c: sessions_after(c, SessionsWanted(), SessionPlace(NOW - 9000, "site3", "x"), 51),

@@ -44,6 +44,8 @@ def queues(request: Request, idlefee: Engine) -> Response:
             held_sums=totals(connection, held),
             refunds=queries.refunds_to_decide(connection),
             credits=queries.credits_to_decide(connection),
+            failed=queries.refunds_that_failed(connection, request.state.page["now"]),
+            failed_days=queries.FAILED_DAYS,
             disputes=disputes.disputes_after(connection, None, SHOWN),
             arrears=arrears_after(connection, None, SHOWN),
             parked=dead_letters(connection)[:SHOWN],

@@ -13,7 +13,7 @@ from api.guard import Engine
 from api.pages.errors import PageRoute
 from api.pages.finance.charts import Day, chart
 from api.pages.loading import Sight
-from api.pages.queries import owners
+from api.pages.queries import owners, queues
 from api.pages.queries import today as queries
 from api.pages.rendering import page
 from api.pages.visitors import finance
@@ -74,6 +74,7 @@ def today(request: Request, idlefee: Engine) -> Response:
         standing = queries.standing_full(connection, MOST_STANDING + 1)
         _accrue(books, known, connection, standing[:MOST_STANDING], now)
         unreconciled = queries.unreconciled(connection)
+        waiting = queues.everything(connection, now)
         names = owners.seller_names(connection)
     return page(
         request,
@@ -82,6 +83,7 @@ def today(request: Request, idlefee: Engine) -> Response:
         names=names,
         most=MOST_STANDING if len(standing) > MOST_STANDING else None,
         unreconciled=unreconciled,
+        waiting=waiting,
         day_count=DAYS,
     )
 
