@@ -46,21 +46,22 @@ def payments_to_judge(
     until: int,
     seen: Iterable[PaymentSeen] = (),
     *,
+    by_card: bool = True,
     open_too: bool = True,
 ) -> set[OwnerPayment]:
     """Payments made in [since, until), those an open difference is about, and those that what was `seen` names; with
-    `open_too` those that are on their way or have a refund or a dispute that is.
+    `open_too` those that are on their way or have a refund or a dispute that is. `by_card`: the card payments of every
+    seller, as they go through one account.
     """
     card = payments.c.means == rows.CARD
     name = select(payments.c.owner_id, payments.c.id)
-    made = name.where(
-        or_(card, payments.c.seller_id == seller_id), payments.c.created_at >= since, payments.c.created_at < until
-    )
+    mine = or_(card, payments.c.seller_id == seller_id) if by_card else payments.c.seller_id == seller_id
+    made = name.where(mine, payments.c.created_at >= since, payments.c.created_at < until)
     moving = name.where(card, UNSETTLED, payments.c.state.in_((rows.PLANNED, rows.SENT, rows.PROCESSING)))
     found = {(row.owner_id, row.id) for row in connection.execute(made)} | set(_in_difference(connection, seller_id))
     back = select(refunds.c.owner_id, refunds.c.payment_id).where(refunds.c.state.in_((APPROVED, SENT, PENDING)))
     taken = select(disputes.c.owner_id, disputes.c.payment_id).where(disputes.c.state == "open")
-    for asked in (moving, back, taken) if open_too else ():
+    for asked in (moving, back, taken) if by_card and open_too else ():
         found |= {(owner_id, id_) for owner_id, id_ in connection.execute(asked)}
     seen = list(seen)
     refs = keys_of(connection, "wanted", (("ref", Text()),), [(one.ref,) for one in seen])

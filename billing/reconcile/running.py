@@ -70,7 +70,13 @@ def reconcile(
         _ask_by_name(processor, words, in_suspense)  # what somebody has to see stays seen, however long ago it was
     with reading(engine) as connection:
         names = gathering.payments_to_judge(
-            connection, seller_id, since, until, words.payments.values(), open_too=open_too
+            connection,
+            seller_id,
+            since,
+            until,
+            words.payments.values(),
+            by_card=processor is not None,
+            open_too=open_too,
         )
         here = gathering.ours(connection, names)
     if processor is not None:
@@ -85,6 +91,8 @@ def reconcile(
         left = _compare(engine, seller_id, names, words, since, until, clock.now())
         acted += len({finding.subject for finding in found} - {finding.subject for finding in left})
         found = left
+    judged = tuple(Code) if processor is not None else _WITHOUT_PROCESSOR
+    found = [finding for finding in found if finding.code in judged]
     progress(4, STEPS)
     found += [*_loose(engine, clock, seller_id, since), *others]
     progress(5, STEPS)
@@ -92,8 +100,7 @@ def reconcile(
     with writing(engine) as connection:
         lock_seller(connection, seller_id)
         now = clock.now()
-        known = Code if processor is not None else _WITHOUT_PROCESSOR
-        differences.keep(connection, seller_id, found, now, tuple(known))
+        differences.keep(connection, seller_id, found, now, judged)
         run = Run(seller_id, 0, since, until, now, counted, acted, len(found))
         run = differences.write_run(connection, run)
     progress(STEPS, STEPS)

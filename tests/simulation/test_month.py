@@ -11,8 +11,8 @@ from tests.simulation.proof import figures, prove
 from tests.simulation.trouble import Trouble
 
 SOAK = os.environ.get("IDLEFEE_TESTS") == "soak"
-OWNERS = int(os.environ.get("IDLEFEE_OWNERS", "1000")) if SOAK else 40
-DAYS, A_DAY = (30, 0.06) if SOAK else (14, 0.1)
+OWNERS = int(os.environ.get("IDLEFEE_OWNERS", "1000")) if SOAK else 24
+DAYS, A_DAY = (30, 0.06) if SOAK else (5, 0.2)
 SEED = 4
 
 

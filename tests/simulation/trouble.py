@@ -63,6 +63,8 @@ class Trouble:
                 if self.here.random.random() < 0.6:
                     self.here.break_something()
                 self._part(day, part)
+                if (day, part) == (days // 2, 1):
+                    self._what_nobody_explains(day)
         self.here.come_to_rest()
 
     def _part(self, day: int, part: int) -> None:
@@ -76,8 +78,6 @@ class Trouble:
             self._money_by_hand_and_bank(day)
             if day % 7 == 3:
                 self._payouts |= {one["id"]: one for one in self.here.sandbox.orders.pay_out()}
-            if day == 12:
-                self._what_nobody_explains(day)
 
     # -- money given back -----------------------------------------------------------------------------------
 
@@ -215,7 +215,7 @@ class Trouble:
         lines: dict[str, list[BankLine]] = {}
         today = BEGINS + day * DAY_S
         paying = [one for one in self.here.drivers if one.means in ("hand", "bank")]
-        for one in self.here.random.sample(paying, len(paying) // 8):
+        for one in self.here.random.sample(paying, min(len(paying), 1 + len(paying) // 8)):
             for line in self._pays(one, today):
                 lines.setdefault(one.firm.id, []).append(line)
         with self.here.app.reading() as connection:
