@@ -24,7 +24,7 @@ class Waiting(NamedTuple):
 
     what: str
     path: str
-    count: int
+    how_many: int
     oldest_at: int
     due_at: int | None
 
@@ -45,11 +45,11 @@ def everything(connection: Connection, now: int) -> list[Waiting]:
     found = []
     for what, path, since, due, waits in kinds:
         due_at = func.min(since if due is None else due)
-        count, oldest_at, first_due = connection.execute(
+        how_many, oldest_at, first_due = connection.execute(
             select(func.count(), func.min(since), due_at).where(waits)
         ).one()
-        if count:
-            found.append(Waiting(what, path, count, oldest_at, None if due is None else first_due))
+        if how_many:
+            found.append(Waiting(what, path, how_many, oldest_at, None if due is None else first_due))
     return found
 
 
