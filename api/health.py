@@ -2,7 +2,7 @@
 told.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -14,6 +14,7 @@ from api.answers import only_problems
 from api.guard import Engine
 from billing.jobs import dead_letters, waiting
 from billing.notices.health import ailing
+from billing.payments.patience import key_is_refused
 from billing.store.tables import charges
 from sessions.store.tables import sessions, stations
 
@@ -30,6 +31,10 @@ def alive() -> dict[str, str]:
 class Readiness(BaseModel):
     status: str
     jobs_overdue: Annotated[dict[str, int], Field(description="steps whose time has come and that wait, by kind")]
+    processor: Annotated[
+        Literal["none", "in_use", "key_refused"],
+        Field(description="the card processor; `key_refused`: it takes our key no more, and every step for it waits"),
+    ]
 
 
 @router.get("/readyz", responses=_OUTAGE)
@@ -38,7 +43,13 @@ def ready(idlefee: Engine) -> Readiness:
     with idlefee.writing() as connection:
         connection.execute(text("SELECT 1"))
         overdue = waiting(connection, idlefee.clock.now())
-    return Readiness(status="ok", jobs_overdue=overdue)
+        refused = key_is_refused(connection)
+    processor: Literal["none", "in_use", "key_refused"] = "in_use"
+    if idlefee.processor is None:
+        processor = "none"
+    elif refused:
+        processor = "key_refused"
+    return Readiness(status="ok", jobs_overdue=overdue, processor=processor)
 
 
 @router.get(
@@ -66,6 +77,7 @@ def metrics(idlefee: Engine) -> Response:
         gauge("jobs_dead", "steps parked for a person", len(dead_letters(connection)))
         left_alone = sum(one.open for one in ailing(connection).values())
         gauge("providers_failing", "providers of notices that are left alone", left_alone)
+        gauge("processor_key_refused", "1: the card processor takes our key no more", key_is_refused(connection))
         overdue = Gauge("idlefee_jobs_overdue", "steps due and not done", ["kind"], registry=registry)
         for kind, waits in waiting(connection, now).items():
             overdue.labels(kind).set(waits)

@@ -26,7 +26,7 @@ from billing.payments.by_hand import BadRecord
 from billing.payments.credits import AlreadyDecided, NothingOwed
 from billing.payments.paying import NothingToPay
 from billing.payments.people import NotAllowed
-from billing.payments.processor import ProcessorError, Refused
+from billing.payments.processor import KeyRefused, ProcessorError, Refused
 from billing.payments.refunds import NotRefundable
 from billing.payments.rooms import TooMuch
 from billing.periods.closing import InTheWay
@@ -157,6 +157,9 @@ _MEANING: dict[type[Exception], tuple[int, str, str]] = {
 def _of_the_processor(error: ProcessorError) -> Problem:
     if isinstance(error, Refused):
         return Problem(502, "processor_refused", "The card processor refuses this", f"{error} No money moved.")
+    if isinstance(error, KeyRefused):
+        detail = "No money moved. Set IDLEFEE_STRIPE_KEY to a key that is in force, and start again."
+        return Problem(502, "processor_refuses_key", "The card processor takes our key no more", detail)
     detail = "Nothing was lost, and nothing is paid twice: try again in a minute."
     return Problem(503, "processor_unavailable", "The card processor does not answer now", detail)
 

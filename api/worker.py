@@ -30,8 +30,9 @@ from billing.notices.steps.money import TELL_OF_MONEY
 from billing.payments import refunds, returning
 from billing.payments.collecting import COLLECT, Collecting
 from billing.payments.dunning import look_due
-from billing.payments.looking import HANDLE, POLL, Looking, poll_later
+from billing.payments.looking import HANDLE, Looking, poll_later
 from billing.payments.methods import DETACH, FORGET, Cards
+from billing.payments.patience import POLL
 from billing.payments.processor import Processor
 from billing.payments.refunding import Refunding
 from billing.payments.seen import LOOK_AT_ARREARS
@@ -53,6 +54,9 @@ RECURRING: tuple[Callable[[Connection, int], None], ...] = (
     returning.scan_later,
     nightly.reconcile_later,
 )  # steps that come again once asked for
+RECUR = frozenset(
+    {sums.STEP, periods.CLOSE, periods.SEAL, returning.SCAN, nightly.STEP, POLL, sweeping.STEP}
+)  # …and their kinds: never parked for good
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,7 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 with self._app.writing() as connection:
+                    jobs.revive_all(connection, RECUR)
                     for ask in RECURRING:
                         ask(connection, self._app.clock.now())
                     if self._app.processor is not None:
@@ -219,7 +224,7 @@ class Worker:
         reason = f"{type(error).__name__}: {error}"
         with self._app.writing() as connection:
             now, hopeless = self._app.clock.now(), isinstance(error, Hopeless)
-            parked = jobs.fail(connection, name, job, reason, now, hopeless=hopeless)
+            parked = jobs.fail(connection, name, job, reason, now, hopeless=hopeless, recurs=job.kind in RECUR)
         if parked:
             log.error("step parked until a person looks", job=job.key, error=reason, exc_info=error)
         else:

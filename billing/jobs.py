@@ -219,14 +219,27 @@ def _still_held(connection: Connection, worker: str, held: Sequence[Job]) -> lis
     return [job for job in held if job.key in keys]
 
 
-def fail(connection: Connection, worker: str, job: Job, error: str, now: int, *, hopeless: bool = False) -> bool:
-    """The step failed: nobody takes it for a while, or once it failed `MOST_ATTEMPTS` times, at all. True if parked."""
-    attempts = job.attempts + 1
-    dead = hopeless or attempts >= MOST_ATTEMPTS
+def fail(
+    connection: Connection,
+    worker: str,
+    job: Job,
+    error: str,
+    now: int,
+    *,
+    hopeless: bool = False,
+    recurs: bool = False,
+) -> bool:
+    """The step failed: nobody takes it for a while, or once it failed `MOST_ATTEMPTS` times, at all. True if parked.
+
+    One that `recurs` is never parked: whatever comes after it would stay undone with it.
+    """
+    attempts = min(job.attempts + 1, MOST_ATTEMPTS - 1) if recurs else job.attempts + 1
+    dead = not recurs and (hopeless or attempts >= MOST_ATTEMPTS)
     connection.execute(
         update(jobs)
         .where(jobs.c.key == job.key, jobs.c.leased_by == worker)
         .values(
+            attempts=attempts,
             leased_until=now + retry_after_s(job.key, attempts),
             dead=dead,
             leased_by=None,
@@ -272,6 +285,13 @@ def revive(connection: Connection, key: str) -> bool:
         .values(dead=False, attempts=0, leased_by=None, leased_until=None)
     )
     return revived.rowcount == 1
+
+
+def revive_all(connection: Connection, kinds: Collection[str]) -> None:
+    """Let every step of these kinds run now: those that are parked, and those that wait for trouble to pass."""
+    stopped = (jobs.c.kind.in_(sorted(kinds)), jobs.c.leased_by.is_(None))
+    waits = or_(jobs.c.dead.is_(True), jobs.c.leased_until.is_not(None))
+    connection.execute(update(jobs).where(*stopped, waits).values(dead=False, attempts=0, leased_until=None))
 
 
 def drop(connection: Connection, key: str) -> bool:

@@ -5,6 +5,7 @@ One look does whatever is due for one payment, and may be taken at any time, twi
 something happened, each look says when the next is due. An open dispute with the seller freezes all of it.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, update
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, insert, update
 from billing.invoices.policy import Dunning, policy_of
 from billing.invoices.sides import Side
 from billing.invoices.standing import INVOICE, standing
-from billing.jobs import Lease
+from billing.jobs import Job, Lease
 from billing.notices.steps import money
 from billing.payments import blocks, course, people, rows
 from billing.payments.cases import Case, case_of, change_case, named, open_cases
@@ -42,10 +43,21 @@ def look_due(lease: Lease) -> None:
             lock_owner(connection, owner_id)
 
     with lease.transaction(lock) as turn:
-        for job in turn.jobs:
+        for job in _by_seller(turn.connection, turn.jobs):
             again_at = look(turn.connection, job.body["owner_id"], job.body["payment_id"], turn.now)
             if again_at is not None:
                 turn.postpone(job, again_at)
+
+
+def _by_seller(connection: Connection, jobs: Sequence[Job]) -> list[Job]:
+    """The steps in the order of their sellers: a write-off locks its seller, and everybody locks those in one order."""
+
+    def place(job: Job) -> tuple[str, str, str]:
+        owner_id, payment_id = job.body["owner_id"], job.body["payment_id"]
+        payment = rows.payment_of(connection, owner_id, payment_id)
+        return ("" if payment is None else payment.seller_id, owner_id, payment_id)
+
+    return sorted(jobs, key=place)
 
 
 def look(connection: Connection, owner_id: str, payment_id: str, now: int) -> int | None:

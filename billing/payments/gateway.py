@@ -19,6 +19,7 @@ from billing.payments.processor import (
     Busy,
     DisputeSeen,
     EventSeen,
+    KeyRefused,
     PaymentSeen,
     PayoutSeen,
     RefundSeen,
@@ -280,6 +281,8 @@ def _errors(done_if: str | None = None) -> Iterator[None]:
         raise _Declined(intent.id) from error
     except stripe.RateLimitError as error:
         raise Busy(str(error), "rate_limit") from error
+    except (stripe.AuthenticationError, stripe.PermissionError) as error:
+        raise KeyRefused(str(error), error.code) from error
     except stripe.APIConnectionError as error:
         raise Unreachable(str(error)) from error
     except stripe.StripeError as error:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, select, update
 from billing.jobs import Job, Lease, hold, schedule, waiting_together
 from billing.payments import methods, rows
 from billing.payments.collecting import collect_job
-from billing.payments.patience import patient
+from billing.payments.patience import POLL, patient
 from billing.payments.processor import EventSeen, Processor, Refused
 from billing.payments.seen import converge_payment, payment_behind
 from billing.payments.setups import look_at_setup, setup_called
@@ -25,7 +25,6 @@ from sessions.clock import Clock
 from sessions.database import bulk_insert, reading, writing
 
 HANDLE = "processor_event"
-POLL = "poll_processor"
 POLL_EVERY_S = 300
 OVERLAP_S = 3600  # events are asked for again so far back: late ones, and clocks that differ
 FIRST_POLL_BACK_S = 24 * 3600

@@ -25,6 +25,10 @@ class Busy(ProcessorError):
     """429, or 409 for a key that is being worked on: nothing happened yet, ask again later."""
 
 
+class KeyRefused(ProcessorError):
+    """401 or 403: the key was revoked or may not do this. Nothing happened, and nothing will until it is replaced."""
+
+
 class Refused(ProcessorError):
     """The request is wrong, and would be again: a person has to look."""
 
@@ -160,7 +164,7 @@ class EventSeen:
 
 
 class Processor(Protocol):
-    """A seller's account at a card processor. Every call may raise `Unreachable`, `Busy`, or `Refused`.
+    """A seller's account at a card processor. Every call may raise any `ProcessorError`.
 
     `key` is the idempotency key: ours, persisted before the first call that carries it.
     """

@@ -18,6 +18,7 @@ from api.pages.queries import today as queries
 from api.pages.rendering import page
 from api.pages.visitors import finance
 from billing.ledger import Account
+from billing.payments.patience import key_is_refused
 from billing.sums.days import Calendars, calendars, day_of, days_before, days_between
 from billing.sums.entries import moved_by_day, trial_balance
 from sessions.database import one_moment
@@ -76,6 +77,7 @@ def today(request: Request, idlefee: Engine) -> Response:
         unreconciled = queries.unreconciled(connection)
         waiting = queues.everything(connection, now)
         names = owners.seller_names(connection)
+        key_refused = idlefee.processor is not None and key_is_refused(connection)
     return page(
         request,
         "finance/today.html",
@@ -84,6 +86,7 @@ def today(request: Request, idlefee: Engine) -> Response:
         most=MOST_STANDING if len(standing) > MOST_STANDING else None,
         unreconciled=unreconciled,
         waiting=waiting,
+        key_refused=key_refused,
         day_count=DAYS,
     )
 
