@@ -7,7 +7,8 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
-from billing.payments.looking import POLL_EVERY_S, poll_later
+from billing.payments import objects
+from billing.payments.looking import POLL_EVERY_S, poll_later, store_events
 from billing.payments.signatures import TOLERANCE_S, Forged, check, sign
 from billing.store.payments import disputes, processor_events, refunds
 from tests.integration.paying import NOW, VISA, Till, till
@@ -82,6 +83,21 @@ def test_refunds_and_disputes_made_elsewhere_end_in_our_books(database_url: str,
         assert_followed(here)
         ids = [row["id"] for row in events(here)]
         assert len(ids) == len(set(ids))
+
+
+def test_one_look_answers_every_event_of_a_payment_that_is_here(database_url: str) -> None:
+    with till(database_url) as here:
+        ref = paid(here)
+        refunded_elsewhere_and_disputed(here, ref)
+        told = here.at_stripe("event")
+        with here.app.writing() as connection:
+            store_events(connection, map(objects.event, told), here.clock.now())
+        before = len(here.sandbox.desk.log)
+        here.work()
+        assert_followed(here)
+        looks = [asked.path for asked, _ in here.sandbox.desk.log[before:] if asked.path.endswith(ref)]
+        assert len(looks) == 1 < len([one for one in events(here) if one["type"].startswith("charge.")])
+        assert all(row["handled_at"] is not None for row in events(here))
 
 
 def test_an_event_is_signed_new_and_small_or_it_is_not_kept(database_url: str) -> None:

@@ -16,10 +16,12 @@ from billing.reconcile.bank import lines as bank
 from billing.reconcile.bank.reading import BankFormat, read_statement
 from billing.reconcile.cases import CASES, Code
 from billing.reconcile.facts import as_finding
+from billing.reconcile.running import reconcile
 from billing.store.payments import payments, refunds
 from billing.store.reconciliation import payouts, processor_lines
 from billing.verify import Code as Wrong
 from billing.verify import Difference, verify
+from sessions.sites import add_seller
 from tests.integration.small_world import LATER
 from tests.integration.till import DAY, Till, opened
 
@@ -391,3 +393,13 @@ def test_verify_names_a_row_that_was_changed_and_reconciling_tells_of_it(at: Til
     assert {one.subject for one in found} == {f"payment {received.id} of ann", f"payment {id_} of ann"}
     told_of = [as_finding(one, LATER) for one in found]
     assert {one.code for one in told_of} == {Code.BOOKS_DIFFER}
+
+
+def test_who_has_no_account_at_the_processor_is_told_nothing_of_card_payments(at: Till) -> None:
+    stuck(at)
+    with at.app.writing() as connection:
+        add_seller(connection, "other", "Other", "UTC", LATER)
+    for seller_id in ("other", "acme"):
+        run = reconcile(at.app.engine, at.app.clock, None, seller_id, 0, LATER + DAY)
+        assert (run.seen["ours"], run.found) == (0 if seller_id == "other" else 1, 0)
+    assert at.open() == {}
