@@ -101,7 +101,7 @@ bench: install-dev ## measure, each figure beside a ceiling measured in the same
 	$(IN) tests.benchmarks
 
 .PHONY: soak
-soak: install-dev ## the long runs: more examples, more crashes, more fuzzing
+soak: install-dev ## the long runs: more examples, more crashes, more fuzzing, a month of 1,000 owners
 	IDLEFEE_TESTS=soak $(PYTEST) -m "fuzz or crash or not browser" -n $(PROCESSES) --dist worksteal
 
 # ---------------------------------------------------------------- keep it
