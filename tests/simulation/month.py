@@ -62,6 +62,7 @@ class Month:
         for one in self.drivers:
             if one.means == "card":
                 add_card(self.app, self.sandbox, one, self.random.choice(CARDS))
+        self.clock.advance(BEGINS - self.clock.now())
         self.sandbox.state.listeners.append(self._heard.append)
         with self.app.writing() as connection:
             for ask in (*RECURRING, poll_later):

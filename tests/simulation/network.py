@@ -18,6 +18,7 @@ from sessions.sites import add_seller, add_site, add_station
 from tests.integration.paying import choose
 
 BEGINS = 1_802_217_600  # 2027-02-10: a month's end, and with it monthly invoices, falls into the month that is lived
+CAME = BEGINS - 2 * 24 * 3600  # before that owners come with their cards
 VISA, SAYS_NO, ASKS, TAKES_BACK = (
     "pm_card_visa",
     "pm_card_chargeCustomerFail",
@@ -108,16 +109,16 @@ def settle_in(app: Idlefee, owners: int, drivers: list[Driver]) -> None:
     with app.writing() as connection:
         for firm in FIRMS:
             site = f"{firm.id}-site"
-            add_seller(connection, firm.id, firm.id.capitalize(), firm.zone, BEGINS)
-            add_site(connection, site, firm.id, site, firm.zone, BEGINS)
-            tariff = add_version(connection, firm.tariff, "simulated", BEGINS)
-            assign(connection, site, tariff, author="simulated", reason="it opens", now=BEGINS)
-            decide(connection, firm.id, firm.policy, author="simulated", reason="it opens", now=BEGINS)
+            add_seller(connection, firm.id, firm.id.capitalize(), firm.zone, CAME)
+            add_site(connection, site, firm.id, site, firm.zone, CAME)
+            tariff = add_version(connection, firm.tariff, "simulated", CAME)
+            assign(connection, site, tariff, author="simulated", reason="it opens", now=CAME)
+            decide(connection, firm.id, firm.policy, author="simulated", reason="it opens", now=CAME)
             for station in stations_of(firm, owners):
-                add_station(connection, station, site, BEGINS)
+                add_station(connection, station, site, CAME)
         for one in drivers:
-            add_owner(connection, Owner(one.id, f"Driver {one.id}", None), BEGINS)
-            give_token(connection, app.names, uid=one.token, owner_id=one.id, author="simulated", now=BEGINS)
+            add_owner(connection, Owner(one.id, f"Driver {one.id}", None), CAME)
+            give_token(connection, app.names, uid=one.token, owner_id=one.id, author="simulated", now=CAME)
 
 
 def add_card(app: Idlefee, sandbox: Sandbox, driver: Driver, card: str) -> None:
@@ -132,8 +133,8 @@ def add_card(app: Idlefee, sandbox: Sandbox, driver: Driver, card: str) -> None:
 
 @contextmanager
 def network(url: str) -> Iterator[tuple[Idlefee, FixedClock, Sandbox]]:
-    """A running product whose cards are charged at a sandbox, on the first morning."""
-    clock = FixedClock(BEGINS)
+    """A running product whose cards are charged at a sandbox, two days before the first morning."""
+    clock = FixedClock(CAME)
     with sandbox_running(clock) as sandbox:
         settings = Settings(
             database_url=url,

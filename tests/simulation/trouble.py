@@ -16,7 +16,7 @@ from billing.invoices.standing import standings
 from billing.ledger import owner_balances
 from billing.payments import refunds, rows
 from billing.payments.amounts import from_stripe
-from billing.payments.by_hand import Received, record
+from billing.payments.by_hand import BadRecord, Received, record
 from billing.payments.credits import Code as CreditCode
 from billing.payments.credits import NothingOwed, Wanted
 from billing.payments.credits import ask as ask_for_credit
@@ -24,7 +24,7 @@ from billing.payments.paying import NothingToPay, pay_here
 from billing.payments.people import Deed, NotAllowed, Person
 from billing.payments.rooms import TooMuch
 from billing.payments.seen import AUTHENTICATE
-from billing.reconcile.bank.lines import import_lines
+from billing.reconcile.bank.lines import OPEN, accept, import_lines, lines_after, proposals_of
 from billing.reconcile.bank.reading import BankLine
 from billing.reconcile.nightly import account_holder
 from billing.store.payments import payments
@@ -229,6 +229,20 @@ class Trouble:
         for seller_id, booked in lines.items():
             import_lines(self.here.app.engine, self.here.clock, seller_id, booked)
             self.here.counted["bank lines"] += len(booked)
+            self._look_at_bank_lines(seller_id)
+
+    def _look_at_bank_lines(self, seller_id: str) -> None:
+        """Finance believes a line that names an invoice, where somebody paid as much by hand."""
+        app = self.here.app
+        with app.reading() as connection:
+            open_ = lines_after(connection, seller_id=seller_id, state=OPEN)
+        for row in open_:
+            named = [one for one in proposals_of(row) if one.kind == "payment"]
+            if named:
+                said = {"author": "finance:fay", "reason": "it names the invoice"}
+                with suppress(BadRecord):
+                    accept(app.engine, app.clock, seller_id, row["id"], named[0], **said)
+                    self.here.counted["bank lines decided"] += 1
 
     def _pays(self, one: Driver, today: int) -> Iterator[BankLine]:
         with self.here.app.reading() as connection:
