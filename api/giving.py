@@ -120,7 +120,10 @@ class Verdict(Body):
 def list_refunds(
     idlefee: Engine,
     _principal: SupportOrFinance,
-    state: Annotated[RefundState, Query(description="where they stand")] = "asked",
+    state: Annotated[
+        RefundState | Literal["elsewhere"],
+        Query(description="where they stand; elsewhere: made at the processor, and nobody decided about them"),
+    ] = "asked",
     owner: OfOwner = None,
     cursor: Cursor = None,
     limit: Limit = 50,
@@ -151,7 +154,7 @@ def ask_for_refund(idlefee: Engine, by: Giver, new: NewRefund, key: RequestKey) 
 
 @router.post("/refunds/{owner_id}/{refund_id}/approve", responses=WRITES)
 def approve_refund(idlefee: Engine, by: Giver, owner_id: PathId, refund_id: PathId, verdict: Verdict) -> RefundRow:
-    """Let it go: as another person of finance than who asked."""
+    """Let it go: as another person of finance than who asked. One made at the processor was meant: it is credited."""
     with idlefee.writing() as connection:
         now = idlefee.clock.now()
         return refund_row(refunds_.approve(connection, owner_id, refund_id, by, verdict.reason, now))
@@ -159,7 +162,7 @@ def approve_refund(idlefee: Engine, by: Giver, owner_id: PathId, refund_id: Path
 
 @router.post("/refunds/{owner_id}/{refund_id}/refuse", responses=WRITES)
 def refuse_refund(idlefee: Engine, by: Giver, owner_id: PathId, refund_id: PathId, verdict: Verdict) -> RefundRow:
-    """It does not go. Who asked may take it back so."""
+    """It does not go. Who asked may take it back so. One made at the processor is asked for again."""
     with idlefee.writing() as connection:
         return refund_row(refunds_.refuse(connection, owner_id, refund_id, by, verdict.reason, idlefee.clock.now()))
 

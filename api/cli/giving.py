@@ -122,19 +122,22 @@ def _give(
 
 @app.command()
 def approve(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="ref_… or crd_…, as it waits.", show_default=False)],
+    id_: Annotated[str, typer.Argument(metavar="ID", help="ref_…, crd_… or re_…, as it waits.", show_default=False)],
     owner: Owner,
     reason: Reason,
     refuse: Annotated[bool, typer.Option("--refuse", help="Refuse it instead.")] = False,
     database: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """Approve a refund, a credit or a write-off that somebody else asked for, or refuse it."""
+    """Approve a refund, a credit or a write-off that somebody else asked for, or refuse it.
+
+    A refund made at the processor (re_…): approved, it is credited; refused, it is asked for again.
+    """
     with opened(database) as idlefee:
         from billing.payments import credits as credits_
         from billing.payments import refunds
 
-        room = refunds if id_.startswith("ref_") else credits_
+        room = credits_ if id_.startswith("crd_") else refunds
         decide = room.refuse if refuse else room.approve
         with idlefee.writing() as connection:
             done = decide(connection, owner, id_, _person(), reason, idlefee.clock.now())

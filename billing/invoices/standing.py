@@ -16,7 +16,7 @@ from billing.ledger import Account
 from billing.payments.amounts import chargeable
 from billing.store.accounts import account_entries, account_transfers
 from billing.store.invoices import carried, invoices
-from billing.store.payments import credits_given, payments
+from billing.store.payments import TO_DECIDE, credits_given, payments, refunds
 from sessions.database import one_of
 
 INVOICE, CREDIT_NOTE = "invoice", "credit_note"
@@ -65,6 +65,7 @@ class Standing:
     movements: list[Movement]
     allocation: Allocation
     asks: Mapping[str, int]  # by invoice, what is still to be asked for it
+    held_minor: int = 0  # of what is owed, what nobody asks for until a person has decided
 
     def open_minor(self, invoice_id: str) -> int:
         """What is still owed of an invoice."""
@@ -76,10 +77,10 @@ class Standing:
 
     @property
     def unasked_minor(self) -> int:
-        """What the next invoice asks for beside its own lines: whatever is owed and no invoice asks for; below zero:
-        credit that it uses up.
+        """What the next invoice asks for beside its own lines: whatever is owed, not held and asked for by no invoice;
+        below zero: credit that it uses up.
         """
-        return self.allocation.owed_minor - sum(self.asks.values())
+        return self.allocation.owed_minor - self.held_minor - sum(self.asks.values())
 
     def payers(self, invoice_id: str) -> list[tuple[str, int]]:
         """What paid an invoice, by name, and how much of it."""
@@ -91,8 +92,12 @@ class Standing:
         ]
 
 
-def standing_of(side: Side, documents: list[Document], movements: list[Movement]) -> Standing:
-    """Who paid what, from documents and movements of one side. Pure."""
+Held = Mapping[str | None, int]
+"""By invoice, what went back at the processor and nobody decided about yet; under no invoice: of a payment of none."""
+
+
+def standing_of(side: Side, documents: list[Document], movements: list[Movement], held: Held | None = None) -> Standing:
+    """Who paid what, from documents and movements of one side; what is `held` is owed and not asked for. Pure."""
     claims = [Claim(one.id, one.issued_at, one.total_minor) for one in documents if one.total_minor > 0]
     claims += [Claim(one.subject, one.at, -one.amount_minor) for one in movements if one.amount_minor < 0]
     reliefs = [
@@ -102,16 +107,21 @@ def standing_of(side: Side, documents: list[Document], movements: list[Movement]
         Relief(one.subject, one.at, one.amount_minor, one.invoice_id) for one in movements if one.amount_minor > 0
     ]
     allocation = allocate(claims, reliefs)
-    return Standing(side, documents, movements, allocation, _asks(documents, movements, allocation))
+    held_minor = max(0, min(sum((held or {}).values()), allocation.owed_minor))
+    asks = _asks(documents, movements, allocation, held or {}, held_minor)
+    return Standing(side, documents, movements, allocation, asks, held_minor)
 
 
-def _asks(documents: Sequence[Document], movements: Sequence[Movement], allocation: Allocation) -> dict[str, int]:
+def _asks(
+    documents: Sequence[Document], movements: Sequence[Movement], allocation: Allocation, held: Held, held_minor: int
+) -> dict[str, int]:
     """What is still to be asked for each invoice: what is open of it, and of what it brought along from before, as much
     as nobody else asks for; no more than its amount due less what was paid for it, in amounts that can be collected.
 
-    Their sum is never more than what is owed on the whole.
+    What went back of a payment and is held counts as paid still. Their sum is never more than what is owed on the
+    whole, less what is held.
     """
-    paid: dict[str | None, int] = defaultdict(int)
+    paid: dict[str | None, int] = defaultdict(int, held)
     for moved in movements:
         paid[moved.invoice_id] += moved.amount_minor
     own: dict[str, int] = {}
@@ -123,7 +133,7 @@ def _asks(documents: Sequence[Document], movements: Sequence[Movement], allocati
                 bringing.append(one)
             else:
                 own[one.id] = chargeable(own[one.id], one.currency).now_minor
-    rest = max(0, allocation.owed_minor) - sum(own.values())
+    rest = max(0, allocation.owed_minor) - held_minor - sum(own.values())
     for one in reversed(bringing):
         wants = min(one.due_minor - one.total_minor, one.due_minor - paid[one.id] - own[one.id])
         extra = max(0, min(rest, wants))
@@ -140,8 +150,9 @@ def standings(connection: Connection, owner_ids: Collection[str]) -> dict[Side, 
     for row in connection.execute(mine.order_by(invoices.c.issued_at, invoices.c.id)).mappings():
         found = document_of(row)
         documents[Side(found.owner_id, found.seller_id, found.currency)].append(found)
-    movements = _movements(connection, owner_ids)
-    return {side: standing_of(side, documents[side], movements[side]) for side in sorted({*documents, *movements})}
+    movements, held = _movements(connection, owner_ids)
+    sides = sorted({*documents, *movements})
+    return {side: standing_of(side, documents[side], movements[side], held[side]) for side in sides}
 
 
 def standing(connection: Connection, side: Side) -> Standing:
@@ -153,8 +164,12 @@ def document_of(row: Mapping[Any, Any]) -> Document:
     return Document(**{name: row[name] for name in Document.__dataclass_fields__})
 
 
-def _movements(connection: Connection, owner_ids: Collection[str]) -> dict[Side, list[Movement]]:
-    """What the accounts' book says of each owner's receivable, by subject; a refund is part of its payment's."""
+def _movements(
+    connection: Connection, owner_ids: Collection[str]
+) -> tuple[dict[Side, list[Movement]], dict[Side, dict[str | None, int]]]:
+    """What the accounts' book says of each owner's receivable, by subject, and what of it is held; a refund is part of
+    its payment's.
+    """
     heads, parts = account_transfers.c, account_entries.c
     statement = (
         select(
@@ -177,16 +192,39 @@ def _movements(connection: Connection, owner_ids: Collection[str]) -> dict[Side,
         if moved:
             invoice_id = asked_for.get((owner_id, subject))
             found[Side(owner_id, seller_id, currency)].append(Movement(subject, at, -int(moved), invoice_id))
+    return found, _held(connection, owner_ids) if rows else defaultdict(dict)
+
+
+def _held(connection: Connection, owner_ids: Collection[str]) -> dict[Side, dict[str | None, int]]:
+    """What went back at the processor itself and nobody has decided about."""
+    waits = select(refunds).where(one_of(connection, refunds.c.owner_id, owner_ids), TO_DECIDE).subquery()
+    statement = (
+        select(
+            payments.c.owner_id,
+            payments.c.seller_id,
+            payments.c.currency,
+            payments.c.invoice_id,
+            func.sum(waits.c.withdrawn_minor),
+        )
+        .join(waits, and_(waits.c.owner_id == payments.c.owner_id, waits.c.payment_id == payments.c.id))
+        .group_by(payments.c.owner_id, payments.c.seller_id, payments.c.currency, payments.c.invoice_id)
+    )
+    found: dict[Side, dict[str | None, int]] = defaultdict(dict)
+    for owner_id, seller_id, currency, invoice_id, minor in connection.execute(statement):
+        found[Side(owner_id, seller_id, currency)][invoice_id] = int(minor)
     return found
 
 
 def _asked_for(connection: Connection, owner_ids: Collection[str]) -> dict[tuple[str, str], str | None]:
     """The invoice each payment was asked for, by owner and subject; what is written off for a payment that did not come
-    is written off that invoice.
+    is written off that invoice, and what is given as a credit for a refund pays its payment's.
     """
     statement = select(payments.c.owner_id, payments.c.id, payments.c.invoice_id)
     rows = connection.execute(statement.where(one_of(connection, payments.c.owner_id, owner_ids)))
     found = {(owner_id, f"payment {payment_id}"): invoice_id for owner_id, payment_id, invoice_id in rows}
+    back = select(refunds.c.owner_id, refunds.c.id, refunds.c.payment_id)
+    for owner_id, id_, payment_id in connection.execute(back.where(one_of(connection, refunds.c.owner_id, owner_ids))):
+        found[owner_id, f"refund {id_}"] = found.get((owner_id, f"payment {payment_id}"))
     given = select(*(credits_given.c[name] for name in ("owner_id", "kind", "id", "about"))).where(
         one_of(connection, credits_given.c.owner_id, owner_ids), credits_given.c.about.is_not(None)
     )

@@ -120,13 +120,19 @@ def bill_of(connection: Connection, owner_id: str, invoice_id: str) -> Bill | No
 
 
 def _payment(connection: Connection, bill: Bill, now: int) -> Payment | None:
-    """The invoice's payment, planned if there is none; none if there is nothing to ask for."""
+    """The invoice's payment, planned if there is none; none if there is nothing to ask for.
+
+    What was paid and is owed again after all (it went back at the processor, a credit was taken back) is another
+    payment: one that is over is never asked for again.
+    """
     of_invoice = rows.payments_for(connection, bill.invoice.owner_id, bill.invoice.id)
     cards = [one for one in of_invoice if one.means == rows.CARD]
-    live = next((one for one in cards if one.state != rows.CANCELLED), None)
+    live = next((one for one in cards if one.state not in rows.OVER or one.frozen_because is not None), None)
     if live is not None:
         return live
-    return _plan(connection, bill, len(cards) + 1, now) if bill.asked_minor else None
+    if bill.asked_minor:
+        return _plan(connection, bill, len(cards) + 1, now)
+    return next((one for one in cards if one.state == rows.SUCCEEDED), None)
 
 
 def _plan(connection: Connection, bill: Bill, n: int, now: int) -> Payment:

@@ -44,7 +44,7 @@ def collect_what_stands_again(connection: Connection, side: Side, now: int) -> N
     """
     stands = standing(connection, side)
     under_way = select(payments.c.invoice_id).where(
-        payments.c.owner_id == side.owner_id, payments.c.means == rows.CARD, payments.c.state != rows.CANCELLED
+        payments.c.owner_id == side.owner_id, payments.c.means == rows.CARD, payments.c.state.not_in(rows.OVER)
     )
     asked_for = set(connection.execute(under_way).scalars())
     open_ = [one.id for one in stands.documents if stands.asked_minor(one) and one.id not in asked_for]

@@ -41,6 +41,7 @@ class Dispute:
     evidence_due_at: int | None
     closed_at: int | None
     changed_at: int
+    counted_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,5 @@
-"""Waiting for a processor that gives no answer, or that takes the key no more. The step comes again, and is never parked
-for it; that the key is refused shows until a step of that kind went through.
+"""Waiting for a processor that gives no answer, or that takes the key no more. The step comes again, and is never
+parked for it; that the key is refused shows until the poller went through.
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ KEY_REFUSED = "the processor refuses the key"
 
 @contextmanager
 def patient(lease: Lease) -> Iterator[None]:
-    """Whatever in the block finds the processor `Unreachable` or `Busy`, or the key refused, has the step wait as long again as it has
-    waited, an hour at most; no try is counted.
+    """Whatever in the block finds the processor `Unreachable` or `Busy`, or the key refused, has the step wait as long
+    again as it has waited, an hour at most; no try is counted.
     """
     try:
         yield

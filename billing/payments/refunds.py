@@ -15,17 +15,21 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from billing.decisions import AmountTooSmall, ReasonMissing
 from billing.invoices.policy import policy_of
+from billing.invoices.sides import Side
 from billing.jobs import Job, schedule
-from billing.payments import people
+from billing.payments import people, rows
 from billing.payments.amounts import step_minor
+from billing.payments.collecting import collect_what_stands_again
 from billing.payments.credits import AlreadyDecided, Wanted
 from billing.payments.credits import Code as CreditCode
 from billing.payments.credits import ask as ask_for_credit
+from billing.payments.elsewhere import MADE_ELSEWHERE, owed_again_minor
 from billing.payments.locks import lock_owner
 from billing.payments.people import Deed, Person
 from billing.payments.rooms import (
     APPROVED,
     ASKED,
+    FAILED,
     REFUSED,
     TooMuch,
     credit_of,
@@ -47,7 +51,7 @@ class Code(StrEnum):
     OWNER_ASKED = "owner_asked"
     GOODWILL = "goodwill"
     CREDIT_LEFT = "credit_left"  # nothing used it up for as long as the policy lets it stay
-    ELSEWHERE = "elsewhere"  # made at the processor itself, and heard of
+    ELSEWHERE = MADE_ELSEWHERE  # made at the processor itself, and heard of
 
 
 ASKABLE = frozenset({Code.FEE_FELL, Code.PAID_TWICE, Code.OWNER_ASKED, Code.GOODWILL})
@@ -133,25 +137,38 @@ def ask(
 
 
 def approve(connection: Connection, owner_id: str, id_: str, by: Person, reason: str, now: int) -> Refund:
-    """Let it go. Raises `NotAllowed` unless `by` is a second person of finance, `AlreadyDecided`, `TooMuch` where a
-    dispute or a fee took the room meanwhile, `Unknown`.
+    """Let it go; one that was made at the processor was meant: the owner is given a credit of what they owe again.
+
+    Raises `NotAllowed` unless `by` is a second person of finance, `AlreadyDecided`, `TooMuch` where a dispute or a fee
+    took the room meanwhile, `Unknown`.
     """
     lock_owner(connection, owner_id)
     refund = _open(connection, owner_id, id_)
     policy = policy_of(connection, refund.seller_id)
     people.check_second(policy, by, Deed.REFUND, refund.amount_minor, refund.asked_by)
+    if refund.reason_code == Code.ELSEWHERE:
+        payment_there = rows.payment_of(connection, owner_id, refund.payment_id)
+        owed_minor = owed_again_minor(connection, payment_there, refund.amount_minor) if payment_there else 0
+        _decide(connection, owner_id, id_, refund.state, by.author, _said(reason), now)
+        if owed_minor:
+            _give_credit(connection, refund, owed_minor, _said(reason), now)
+        return known_refund(connection, owner_id, id_)
     payment = _payment(connection, owner_id, refund.payment_id)
     _check(connection, payment, refund.amount_minor, Code(refund.reason_code), besides=id_)
     return _approved(connection, owner_id, id_, by.author, _said(reason), now)
 
 
 def refuse(connection: Connection, owner_id: str, id_: str, by: Person, reason: str, now: int) -> Refund:
-    """It does not go, and the reason says why: by finance, or by who asked. Raises `NotAllowed`, `AlreadyDecided`,
-    `Unknown`.
+    """It does not go, and the reason says why: by finance, or by who asked. What was made at the processor went: the
+    owner owes it again, and is asked for it. Raises `NotAllowed`, `AlreadyDecided`, `Unknown`.
     """
     lock_owner(connection, owner_id)
     refund = _open(connection, owner_id, id_)
     people.check_refuses(by, refund.asked_by)
+    if refund.reason_code == Code.ELSEWHERE:
+        _decide(connection, owner_id, id_, refund.state, by.author, _said(reason), now)
+        collect_what_stands_again(connection, Side(owner_id, refund.seller_id, refund.currency), now)
+        return known_refund(connection, owner_id, id_)
     _decide(connection, owner_id, id_, REFUSED, by.author, _said(reason), now)
     recount(connection, owner_id, refund.payment_id)
     return known_refund(connection, owner_id, id_)
@@ -190,20 +207,25 @@ def _approved(connection: Connection, owner_id: str, id_: str, author: str, beca
     _decide(connection, owner_id, id_, APPROVED, author, because, now)
     refund = known_refund(connection, owner_id, id_)
     if refund.reason_code == Code.GOODWILL:
-        given = Wanted(
-            owner_id=owner_id,
-            seller_id=refund.seller_id,
-            currency=refund.currency,
-            deed=Deed.CREDIT,
-            amount_minor=refund.amount_minor,
-            code=CreditCode.GOODWILL,
-            reason=refund.reason,
-            about=f"refund {id_}",
-        )
-        ask_for_credit(connection, given, people.ENGINE, now, key=f"refund {id_}")
+        _give_credit(connection, refund, refund.amount_minor, refund.reason, now)
     body = {"owner_id": owner_id, "refund_id": id_}
     schedule(connection, [Job(f"{SEND}:{owner_id}:{id_}", SEND, now, body)], now)
     return refund
+
+
+def _give_credit(connection: Connection, refund: Refund, amount_minor: int, reason: str, now: int) -> None:
+    """The owner keeps what goes back: a credit, once for each refund."""
+    given = Wanted(
+        owner_id=refund.owner_id,
+        seller_id=refund.seller_id,
+        currency=refund.currency,
+        deed=Deed.CREDIT,
+        amount_minor=amount_minor,
+        code=CreditCode.GOODWILL,
+        reason=reason,
+        about=f"refund {refund.id}",
+    )
+    ask_for_credit(connection, given, people.ENGINE, now, key=f"refund {refund.id}")
 
 
 def _decide(
@@ -253,6 +275,7 @@ def known_refund(connection: Connection, owner_id: str, id_: str) -> Refund:
 
 def _open(connection: Connection, owner_id: str, id_: str) -> Refund:
     refund = known_refund(connection, owner_id, id_)
-    if refund.state != ASKED:
+    elsewhere = refund.reason_code == Code.ELSEWHERE and refund.decided_at is None and refund.state != FAILED
+    if refund.state != ASKED and not elsewhere:
         raise AlreadyDecided(f"refund {id_} is {refund.state} already")
     return refund

@@ -13,6 +13,7 @@ CARD = "card"
 PLANNED, SENT, PROCESSING, NEEDS_OWNER = "planned", "sent", "processing", "needs_owner"
 FAILED, SUCCEEDED, CANCELLED = "failed", "succeeded", "cancelled"
 OPEN = (PLANNED, SENT, PROCESSING, NEEDS_OWNER, FAILED)
+OVER = (SUCCEEDED, CANCELLED)
 MAY_BE_TRIED = (PLANNED, NEEDS_OWNER, FAILED)
 
 
@@ -35,6 +36,7 @@ class Payment:
     state: str
     processor_ref: str | None
     method_id: str | None
+    customer_ref: str | None
     failure_code: str | None
     failure_text: str | None
     action_url: str | None

@@ -16,6 +16,7 @@ from billing.ledger import converge
 from billing.notices.steps import money
 from billing.payments import rows
 from billing.payments.books import books_of, dispute_state, refund_state, subject_of
+from billing.payments.elsewhere import MADE_ELSEWHERE, decide_what_was_credit
 from billing.payments.locks import lock_owner
 from billing.payments.processor import DisputeSeen, PaymentSeen, RefundSeen, Status
 from billing.payments.rooms import recount
@@ -24,7 +25,6 @@ from billing.store.payments import disputes, payment_attempts, refunds
 from sessions.registry import seller
 
 OWNER, PAYMENT, REFUND = "idlefee_owner", "idlefee_payment", "idlefee_refund"  # what metadata call our own names
-MADE_ELSEWHERE = "elsewhere"  # the reason of a refund that nobody asked for here
 AUTHENTICATE = "authentication_required"
 LOOK_AT_ARREARS = "look_at_arrears"  # the step that sees to what did not come, or came after all (`dunning`)
 
@@ -84,6 +84,8 @@ def converge_payment(
     reason = f"the processor says {seen.status.value}"
     posted = converge(connection, subject_of(before.owner_id, before.id), books_of(before, seen), reason, now)
     after = rows.payment_of(connection, before.owner_id, before.id) or before
+    if refunded:
+        decide_what_was_credit(connection, after, now)
     _tell(connection, before, after, now)
     if attempt or disputed or before.state != after.state:
         look_at_arrears(connection, after, now)

@@ -5,8 +5,9 @@ from typing import Any
 from sqlalchemy import Connection, Table, select, tuple_
 
 from billing.payments.credits import Given
+from billing.payments.elsewhere import MADE_ELSEWHERE
 from billing.payments.refunds import Refund
-from billing.store.payments import credits_given, refunds
+from billing.store.payments import TO_DECIDE, credits_given, refunds
 
 Place = tuple[int, str, str]
 """(asked, owner, id): where a row stands in these lists."""
@@ -15,7 +16,9 @@ Place = tuple[int, str, str]
 def refunds_after(
     connection: Connection, after: Place | None, most: int, *, state: str = "asked", owner_id: str | None = None
 ) -> list[Refund]:
-    """Up to `most` refunds of one state, behind `after`; of everybody or of one owner."""
+    """Up to `most` refunds of one state, behind `after`; of everybody or of one owner. `elsewhere` are those that were
+    made at the processor and that nobody has decided about.
+    """
     return [Refund(**row) for row in _rows(connection, refunds, after, most, state, owner_id)]
 
 
@@ -44,7 +47,8 @@ def _rows(
     connection: Connection, table: Table, after: Place | None, most: int, state: str, owner_id: str | None
 ) -> Any:
     columns = (table.c.asked_at, table.c.owner_id, table.c.id)
-    statement = select(table).where(table.c.state == state)
+    stands = TO_DECIDE if state == MADE_ELSEWHERE else table.c.state == state
+    statement = select(table).where(stands)
     if owner_id is not None:
         statement = statement.where(table.c.owner_id == owner_id)
     if after is not None:

@@ -134,8 +134,10 @@ CASES: dict[Code, Case] = {
             "Refunded elsewhere",
             "processor ↔ refund",
             "The processor gave money back and nobody asked us: somebody used the dashboard.",
-            "Records the refund, and lets the books follow: the owner owes that amount again.",
-            "Decide whether it is owed again: if it was kindness, write it off or give a credit of the same amount.",
+            "Records the refund, and lets the books follow: the owner owes that amount again, and is not asked for it "
+            "until a person has decided. What only returned their credit ends by itself.",
+            "Decide in the queues, or by `idlefee approve`: approved, the owner is given a credit of that amount (the "
+            "usual meaning); refused, it is asked for again.",
             acts=True,
         ),
         Case(

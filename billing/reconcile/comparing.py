@@ -107,6 +107,8 @@ def _refunds(here: PaymentHere, seen: PaymentSeen, ours: Ours) -> Iterator[Findi
             yield _refund(Code.REFUND_DIFFERS, here, refund, row, "its amount differs")
         elif row.state != state:
             yield _refund(Code.REFUND_DIFFERS, here, refund, row, f"it is {refund.status} there and {row.state} here")
+        elif row.to_decide:
+            yield _refund(Code.REFUNDED_ELSEWHERE, here, refund, row, "nobody said whether the owner owes it again")
 
 
 def _refund(code: Code, here: PaymentHere, seen: RefundSeen, row: RefundHere | None, detail: str) -> Finding:
@@ -117,7 +119,7 @@ def _refund(code: Code, here: PaymentHere, seen: RefundSeen, row: RefundHere | N
         at=seen.created_at,
         ours_minor=None if row is None else row.amount_minor,
         theirs_minor=seen.amount_minor,
-        look=seen.payment_ref or here.ref,
+        look=None if code is Code.REFUNDED_ELSEWHERE and row is not None else seen.payment_ref or here.ref,
         party_id=here.owner_id,
         currency=here.currency,
     )

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Text, and_, func, or_, select
 
 from billing.ledger import ACCOUNTS, Account, owner_balances
 from billing.payments import rows
+from billing.payments.elsewhere import MADE_ELSEWHERE
 from billing.payments.processor import PaymentSeen, Processor, Refused
-from billing.payments.rooms import APPROVED, PENDING, SENT
+from billing.payments.rooms import APPROVED, FAILED, PENDING, SENT
 from billing.payments.seen import OWNER
 from billing.reconcile.bank.lines import MATCHED, OPEN, PAYMENT, PAYOUT, RECORDED
 from billing.reconcile.comparing import CAME_BACK
@@ -26,7 +27,7 @@ from billing.reconcile.words import (
     RefundHere,
 )
 from billing.store.invoices import invoices
-from billing.store.payments import UNSETTLED, disputes, payments, refunds
+from billing.store.payments import TO_DECIDE, UNSETTLED, disputes, payments, refunds
 from billing.store.reconciliation import bank_lines, differences, payouts
 from sessions.database import keys_of
 
@@ -50,8 +51,8 @@ def payments_to_judge(
     open_too: bool = True,
 ) -> set[OwnerPayment]:
     """Payments made in [since, until), those an open difference is about, and those that what was `seen` names; with
-    `open_too` those that are on their way or have a refund or a dispute that is. `by_card`: the card payments of every
-    seller, as they go through one account.
+    `open_too` those that are on their way or have a refund or a dispute that is open. `by_card`: the card payments of
+    every seller, as they go through one account.
     """
     card = payments.c.means == rows.CARD
     name = select(payments.c.owner_id, payments.c.id)
@@ -61,7 +62,8 @@ def payments_to_judge(
     found = {(row.owner_id, row.id) for row in connection.execute(made)} | set(_in_difference(connection, seller_id))
     back = select(refunds.c.owner_id, refunds.c.payment_id).where(refunds.c.state.in_((APPROVED, SENT, PENDING)))
     taken = select(disputes.c.owner_id, disputes.c.payment_id).where(disputes.c.state == "open")
-    for asked in (moving, back, taken) if by_card and open_too else ():
+    undecided = select(refunds.c.owner_id, refunds.c.payment_id).where(TO_DECIDE)
+    for asked in (moving, back, taken, undecided) if by_card and open_too else ():
         found |= {(owner_id, id_) for owner_id, id_ in connection.execute(asked)}
     seen = list(seen)
     refs = keys_of(connection, "wanted", (("ref", Text()),), [(one.ref,) for one in seen])
@@ -97,10 +99,15 @@ def ours(connection: Connection, names: Collection[OwnerPayment]) -> Ours:
         return Ours()
     return Ours(
         payments=_payments(connection, names),
-        refunds=[RefundHere(*row) for row in _hanging(connection, refunds, names, REFUND)],
+        refunds=[_refund(row) for row in _hanging(connection, refunds, names, (*REFUND, "reason_code", "decided_at"))],
         disputes=[DisputeHere(*row) for row in _hanging(connection, disputes, names, DISPUTE)],
         paid_by_several=_paid_by_several(connection, names),
     )
+
+
+def _refund(row: Any) -> RefundHere:
+    to_decide = row.reason_code == MADE_ELSEWHERE and row.decided_at is None and row.state != FAILED
+    return RefundHere(*row[: len(REFUND)], to_decide)
 
 
 def _wanted(connection: Connection, names: Collection[OwnerPayment]) -> Any:

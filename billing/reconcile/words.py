@@ -43,6 +43,7 @@ class RefundHere(NamedTuple):
     amount_minor: int
     state: str
     changed_at: int
+    to_decide: bool = False  # it was made at the processor, and nobody said whether the owner owes it again
 
 
 class DisputeHere(NamedTuple):

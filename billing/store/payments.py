@@ -14,6 +14,9 @@ UNSETTLED = text("state NOT IN ('succeeded', 'cancelled')")
 BY_HAND = text("means IN ('hand', 'bank')")
 """Payments that no processor knows, likewise."""
 
+TO_DECIDE = text("reason_code = 'elsewhere' AND decided_at IS NULL AND state <> 'failed'")
+"""Refunds made at the processor itself of which nobody said yet whether the owner owes the amount again, likewise."""
+
 customers = Table(
     "customers",
     metadata,
@@ -80,6 +83,7 @@ payments = Table(
     ),
     Column("processor_ref", Text, comment="the PaymentIntent"),
     Column("method_id", Text),
+    Column("customer_ref", Text, comment="whom it was asked of there"),
     Column("failure_code", Text),
     Column("failure_text", Text),
     Column("action_url", Text, comment="where the owner confirms it"),
@@ -172,6 +176,14 @@ refunds = Table(
     Index("ix_refunds_payment", "owner_id", "payment_id"),
     Index("ix_refunds_ref", "processor_ref", unique=True),
     Index("ix_refunds_open", "state", "asked_at"),
+    Index(
+        "ix_refunds_to_decide",
+        "asked_at",
+        "owner_id",
+        "id",
+        postgresql_where=TO_DECIDE,
+        sqlite_where=TO_DECIDE,
+    ),
 )
 
 disputes = Table(
@@ -190,6 +202,13 @@ disputes = Table(
     Column("evidence_due_at", UtcSeconds),
     Column("closed_at", UtcSeconds),
     Column("changed_at", UtcSeconds, nullable=False),
+    Column(
+        "counted_minor",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="of a lost one: what the owner was let off afterwards, and has had by it",
+    ),
     Index("ix_disputes_state", "state", "opened_at"),
 )
 

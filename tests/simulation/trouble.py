@@ -20,6 +20,7 @@ from billing.payments.by_hand import BadRecord, Received, record
 from billing.payments.credits import Code as CreditCode
 from billing.payments.credits import NothingOwed, Wanted
 from billing.payments.credits import ask as ask_for_credit
+from billing.payments.elsewhere import to_decide_after
 from billing.payments.paying import NothingToPay, pay_here
 from billing.payments.people import Deed, NotAllowed, Person
 from billing.payments.rooms import TooMuch
@@ -66,6 +67,8 @@ class Trouble:
                 if (day, part) == (days // 2, 1):
                     self._what_nobody_explains(day)
         self.here.come_to_rest()
+        self._decide_about_the_dashboard()
+        self.here.come_to_rest()
 
     def _part(self, day: int, part: int) -> None:
         if part == 0:
@@ -82,6 +85,7 @@ class Trouble:
     # -- money given back -----------------------------------------------------------------------------------
 
     def _refunds(self) -> None:
+        self._decide_about_the_dashboard()
         for row in self._paid(self._some):
             amount = self.here.random.randint(1, row["captured_minor"])
             if self.here.random.random() < 0.3:
@@ -90,6 +94,13 @@ class Trouble:
             by = self.here.random.choice((SUPPORT, FINANCE))
             with suppress(*NOT_POSSIBLE):
                 self._refund(row, amount - amount % 10 or amount, by)
+
+    def _decide_about_the_dashboard(self) -> None:
+        """Finance says of each refund that was made there whether it was meant."""
+        with self.here.app.writing() as connection:
+            for one in to_decide_after(connection, 500):
+                decide = refunds.approve if self.here.random.random() < 0.7 else refunds.refuse
+                decide(connection, str(one["owner_id"]), str(one["id"]), FINANCE, "looked at", self.here.clock.now())
 
     def _refund(self, row: dict[str, Any], amount_minor: int, by: Person) -> None:
         with self.here.app.writing() as connection:

@@ -21,6 +21,7 @@ from billing.payments import credits as let_off
 from billing.payments import disputes, refunds
 from billing.payments.cases import arrears_after
 from billing.payments.disputes import Decision
+from billing.payments.elsewhere import to_decide_after
 from billing.payments.people import Person
 from billing.periods.trail import record
 from billing.sums.charges import rows_after, totals
@@ -44,6 +45,7 @@ def queues(request: Request, idlefee: Engine) -> Response:
             held_sums=totals(connection, held),
             refunds=queries.refunds_to_decide(connection),
             credits=queries.credits_to_decide(connection),
+            elsewhere=to_decide_after(connection, SHOWN),
             failed=queries.refunds_that_failed(connection, request.state.page["now"]),
             failed_days=queries.FAILED_DAYS,
             disputes=disputes.disputes_after(connection, None, SHOWN),
@@ -59,7 +61,7 @@ Decide = Callable[[Connection, Person, str, int], None]
 
 @router.post("/finance/queues/refund")
 def decide_refund(idlefee: Engine, visitor: SignedIn, form: SentForm) -> Response:
-    """A second person approves a refund or refuses it."""
+    """A second person approves a refund or refuses it; one made at the processor is credited or asked for again."""
     choice = {"approve": refunds.approve, "refuse": refunds.refuse}.get(form["decision"])
 
     def decide(connection: Connection, person: Person, reason: str, now: int) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, func, select
 
 from billing.payments.credits import ASKED
 from billing.payments.rooms import FAILED
-from billing.store.payments import credits_given, disputes, refunds
+from billing.store.payments import TO_DECIDE, credits_given, disputes, refunds
 from billing.store.reconciliation import LINE_OPEN, bank_lines
 from billing.store.tables import charges, jobs
 
@@ -36,6 +36,7 @@ def everything(connection: Connection, now: int) -> list[Waiting]:
     kinds: list[tuple[str, str, Any, Any, Any]] = [
         ("In review", f"{page}#review", charges.c.settled_at, None, charges.c.held.is_not(None)),
         ("Refunds to approve", f"{page}#approve", refunds.c.asked_at, None, asked[0]),
+        ("Refunds made elsewhere", f"{page}#elsewhere", refunds.c.asked_at, None, TO_DECIDE),
         ("Credits to approve", f"{page}#approve", credits_given.c.asked_at, None, asked[1]),
         ("Disputes", f"{page}#disputes", disputes.c.opened_at, disputes.c.evidence_due_at, disputes.c.state == "open"),
         ("Refunds that failed", f"{page}#failed", refunds.c.changed_at, None, _failed(now)),
