@@ -12,7 +12,7 @@ from tests.simulation.trouble import Trouble
 
 SOAK = os.environ.get("IDLEFEE_TESTS") == "soak"
 OWNERS = int(os.environ.get("IDLEFEE_OWNERS", "1000")) if SOAK else 24
-DAYS, A_DAY = (30, 0.06) if SOAK else (5, 0.2)
+DAYS, A_DAY = (30, 0.04) if SOAK else (5, 0.2)
 SEED = 4
 
 
