@@ -101,11 +101,11 @@ class Imported(BaseModel):
 
 
 @router.post("/sellers/{seller_id}/bank-lines", responses=WRITES)
-def import_bank_lines(idlefee: Engine, _principal: Finance, seller_id: PathId, statement: Statement) -> Imported:
+def import_bank_lines(idlefee: Engine, principal: Finance, seller_id: PathId, statement: Statement) -> Imported:
     """Import what a bank booked. A line that is there already is not imported again."""
     form = format_of(statement.form or {}).model_copy(update={"encoding": "utf-8"})
     found = read_statement(statement.content.encode(), form)
-    done = bank.import_lines(idlefee.engine, idlefee.clock, seller_id, found)
+    done = bank.import_lines(idlefee.engine, idlefee.clock, seller_id, found, author=principal.author)
     return Imported(new=done.new, known=done.known, matched=done.matched, waiting=done.waiting)
 
 

@@ -46,7 +46,7 @@ def import_(
     with opened(database) as idlefee:
         from billing.reconcile.bank.lines import import_lines
 
-        done = import_lines(idlefee.engine, idlefee.clock, seller, found)
+        done = import_lines(idlefee.engine, idlefee.clock, seller, found, author=AUTHOR)
     if as_json:
         show_json({"new": done.new, "known": done.known, "matched": done.matched, "waiting": done.waiting})
         return

@@ -79,7 +79,7 @@ def standing(app: Idlefee) -> dict[str, int]:
 
 def imported(app: Idlefee, *rows: str) -> bank.Imported:
     content = "\n".join(("date,amount,currency,text", *rows)).encode()
-    return bank.import_lines(app.engine, app.clock, "acme", read_statement(content, BankFormat()))
+    return bank.import_lines(app.engine, app.clock, "acme", read_statement(content, BankFormat()), author="finance")
 
 
 def waiting(app: Idlefee) -> list[dict[str, object]]:

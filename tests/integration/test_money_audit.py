@@ -330,7 +330,7 @@ def test_a_card_that_is_added_after_its_owner_left_is_not_kept(here: Till) -> No
 def test_a_line_that_is_released_while_it_is_accepted_pays_nobody(here: Till, monkeypatch: pytest.MonkeyPatch) -> None:
     owe(here.app, 10_00)
     line = BankLine("l1", NOW, "USD", 10_00, "thank you")
-    import_lines(here.app.engine, here.clock, "acme", [line])
+    import_lines(here.app.engine, here.clock, "acme", [line], author="finance")
     turns = count()
 
     def overtaken(engine: Engine) -> Any:

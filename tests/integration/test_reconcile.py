@@ -286,7 +286,7 @@ def test_a_payout_goes_through_transit_to_the_bank(at: Till) -> None:
 
 def imported(at: Till, *rows: str) -> None:
     content = "\n".join(("date,amount,currency,text", *rows)).encode()
-    bank.import_lines(at.app.engine, at.app.clock, "acme", read_statement(content, BankFormat()))
+    bank.import_lines(at.app.engine, at.app.clock, "acme", read_statement(content, BankFormat()), author="finance")
 
 
 def test_a_payout_that_came_back_was_never_sent_and_its_bank_line_says_so(at: Till) -> None:

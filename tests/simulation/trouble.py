@@ -238,7 +238,7 @@ class Trouble:
                 came = BankLine(f"{ref}", today, currency, from_stripe(payout["amount"], currency), "STRIPE PAYOUT")
                 lines.setdefault(holder or "", []).append(came)
         for seller_id, booked in lines.items():
-            import_lines(self.here.app.engine, self.here.clock, seller_id, booked)
+            import_lines(self.here.app.engine, self.here.clock, seller_id, booked, author="finance")
             self.here.counted["bank lines"] += len(booked)
             self._look_at_bank_lines(seller_id)
 
@@ -285,7 +285,7 @@ class Trouble:
             {"amount": 777, "currency": "usd", "payment_method": VISA, "confirm": True, "off_session": True}
         )
         gift = BankLine("gift", BEGINS + day * DAY_S, "EUR", 12_34, "from somebody")
-        import_lines(self.here.app.engine, self.here.clock, "volt", [gift])
+        import_lines(self.here.app.engine, self.here.clock, "volt", [gift], author="finance")
         self.unexplained = {("unknown_payment", f"payment {made.id}"), ("bank_line_unknown", "bank gift")}
 
     # -- helpers --------------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def import_file(idlefee: Engine, sent: WithFile) -> Response:
     with idlefee.reading() as connection:
         known_seller(connection, seller_id)
     found = read_statement(sent.content, _format(sent.form["format"]))
-    done = bank.import_lines(idlefee.engine, idlefee.clock, seller_id, found)
+    done = bank.import_lines(idlefee.engine, idlefee.clock, seller_id, found, author=sent.author)
     told = f"{done.new} {done.known} {done.matched} {done.waiting}"
     return RedirectResponse(f"{PAGE}?{urlencode({'imported': told})}", 303)
 

@@ -69,7 +69,7 @@ def subject_of(seller_id: str, line_id: str) -> Subject:
     return Subject(seller_id, f"bank {line_id}")
 
 
-def import_lines(engine: Engine, clock: Clock, seller_id: str, lines: Sequence[BankLine]) -> Imported:
+def import_lines(engine: Engine, clock: Clock, seller_id: str, lines: Sequence[BankLine], *, author: str) -> Imported:
     """Keep the lines that are not there yet, post them, and match again whatever is open. Raises `Unknown`."""
     with writing(engine) as connection:
         lock_seller(connection, seller_id)
@@ -87,7 +87,12 @@ def import_lines(engine: Engine, clock: Clock, seller_id: str, lines: Sequence[B
             ],
         )
         for line in new:
-            _post(connection, seller_id, line.id, f"booked by the bank: {line.text}"[:200], now)
+            _post(connection, seller_id, line.id, "booked by the bank", now)  # its words may name a person
+        if new:
+            details = {"lines": len(new)}
+            trail.record(
+                connection, author=author, what="bank_imported", subject=f"seller {seller_id}", now=now, details=details
+            )
     matched = match_open(engine, clock, seller_id)
     with reading(engine) as connection:
         waiting = select(bank_lines.c.id).where(bank_lines.c.seller_id == seller_id, bank_lines.c.state == OPEN)
