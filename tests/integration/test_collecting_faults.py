@@ -94,6 +94,7 @@ def assert_books_agree(here: Till) -> None:
     assert here.balances()["processor_fees"] == sum(line["fee"] for line in lines)
 
 
+@pytest.mark.crash
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
 def test_a_process_that_dies_anywhere_collects_exactly_once(
     database_url: str, scene: Scene, capsys: pytest.CaptureFixture[str]

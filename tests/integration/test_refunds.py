@@ -275,6 +275,7 @@ def run(world: PaidWorld, interrupted: Interrupted) -> None:
         event.remove(world.app.engine, "commit", interrupted.commit)
 
 
+@pytest.mark.crash
 def test_a_refund_is_made_once_wherever_the_process_dies(world: PaidWorld, capsys: pytest.CaptureFixture[str]) -> None:
     payment = world.pay(100_00)
     ask(world, payment, 1_00)

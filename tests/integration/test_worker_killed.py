@@ -10,6 +10,8 @@ import pytest
 from billing.jobs import LEASE_S
 from tests.integration.telling import NOON, Town, town
 
+pytestmark = pytest.mark.crash
+
 # What the doomed process runs: the product's own worker and outbox, and a death at the moment that is named.
 DOOMED = """
 import os, signal, sys

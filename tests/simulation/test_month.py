@@ -11,8 +11,8 @@ from tests.simulation.proof import figures, prove
 from tests.simulation.trouble import Trouble
 
 SOAK = os.environ.get("IDLEFEE_TESTS") == "soak"
-OWNERS = int(os.environ.get("IDLEFEE_OWNERS", "1000")) if SOAK else 24
-DAYS, A_DAY = (30, 0.04) if SOAK else (5, 0.2)
+OWNERS = int(os.environ.get("IDLEFEE_OWNERS", "1000")) if SOAK else 12
+DAYS, A_DAY = (30, 0.04) if SOAK else (4, 0.3)
 SEED = 4
 
 
