@@ -4,6 +4,7 @@ import re
 import tomllib
 
 from billing.reconcile.bank.reading import format_of
+from billing.reconcile.cases import CASES, Code
 from tests.docs.cases import PAGE, written
 
 
@@ -17,3 +18,11 @@ def test_the_format_on_the_page_is_one() -> None:
     (example,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     form = format_of(tomllib.loads(example))
     assert (form.date, form.text, form.skip) == ("Buchungstag", ("Verwendungszweck", "Name"), 1)
+
+
+def test_every_case_of_the_table_says_what_it_means() -> None:
+    assert set(CASES) == set(Code)
+    for case in CASES.values():
+        for words in (case.meaning, case.engine, case.person):
+            assert words.endswith(".")
+            assert "!" not in words
