@@ -28,6 +28,7 @@ from billing.owners import owner
 from billing.payments.amounts import chargeable
 from billing.payments.collecting import collect_job
 from billing.payments.locks import lock_owner
+from billing.payments.lost import count_lost
 from billing.settle import Charge, fee_of
 from billing.store.invoices import carried, invoice_lines, invoices
 from sessions.database import bulk_insert
@@ -64,6 +65,7 @@ def issue(connection: Connection, side: Side, now: int) -> int | None:
     desk = _Desk(connection, side, by, policy, now)
     if falls:
         desk.credit(falls)
+        count_lost(connection, side, now)
     later = rises if ready and not desk.invoice(ready) else [one for one in rises if one not in ready]
     waits = [one for one in later if one not in ready]
     _carry(connection, side, later, until if waits else None, policy.least_minor(side.currency), now)

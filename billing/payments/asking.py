@@ -17,7 +17,7 @@ from billing.payments import calls, rows
 from billing.payments.amounts import chargeable
 from billing.payments.calls import Call
 from billing.payments.locks import lock_owner
-from billing.payments.methods import NO_METHOD, Method, customer_of, default_method
+from billing.payments.methods import Method, customer_of, default_method, wait_for_card
 from billing.payments.rows import Payment
 from billing.payments.seen import look_at_arrears
 from billing.store.invoices import invoices
@@ -31,7 +31,7 @@ class What(StrEnum):
 
     LOOK = "look"  # whether the call without an answer had its effect
     CHANGE = "change"  # the amount, before the next try
-    CANCEL = "cancel"  # nothing is open any more
+    CANCEL = "cancel"  # nothing is open any more, or it was asked of a customer who is gone
     CREATE = "pay"
     CONFIRM = "pay_again"
 
@@ -82,15 +82,20 @@ def next_ask(connection: Connection, owner_id: str, invoice_id: str, now: int, *
         return None  # nothing is open any more: whether it was created shows once its key is forgotten
     if not bill.asked_minor and not known:
         _drop(connection, payment, now)
-    elif not bill.asked_minor:
+    elif not bill.asked_minor or _asked_of_another(payment, bill):
         return _ask(connection, What.CANCEL, payment, bill)
     elif bill.method is None or bill.customer_ref is None:
-        _wait_for_card(connection, payment, now)
+        wait_for_card(connection, payment, now)
     elif known and payment.amount_minor != bill.asked_minor:
         return _ask(connection, What.CHANGE, payment, bill, amount_minor=bill.asked_minor)
     else:
         return _try(connection, what, payment, bill, bill.method, now)
     return None
+
+
+def _asked_of_another(payment: Payment, bill: Bill) -> bool:
+    """Whether it was asked of a customer who was deleted there since: another payment takes its place."""
+    return bill.customer_ref is not None and payment.customer_ref not in (None, bill.customer_ref)
 
 
 def _unanswered(connection: Connection, payment: Payment) -> Call | None:
@@ -192,14 +197,6 @@ def _drop(connection: Connection, payment: Payment, now: int) -> None:
     """Nothing is open any more, and the processor never heard of it."""
     rows.change(connection, payment, now, state=rows.CANCELLED, failure_code=None, failure_text=None)
     look_at_arrears(connection, payment, now)
-
-
-def _wait_for_card(connection: Connection, payment: Payment, now: int) -> None:
-    """No card is there to be charged: the invoice waits, and the owner is told by who looks at arrears."""
-    if payment.failure_code != NO_METHOD or payment.state != rows.NEEDS_OWNER:
-        text = "no card is there to be charged"
-        rows.change(connection, payment, now, state=rows.NEEDS_OWNER, failure_code=NO_METHOD, failure_text=text)
-        look_at_arrears(connection, payment, now)
 
 
 def _again(connection: Connection, owner_id: str, payment_id: str) -> Payment:

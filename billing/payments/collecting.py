@@ -15,6 +15,7 @@ from billing.jobs import Hopeless, Job, Lease, schedule
 from billing.payments import calls, rows
 from billing.payments.asking import Ask, What, next_ask
 from billing.payments.locks import lock_owner
+from billing.payments.methods import forget_customer
 from billing.payments.patience import patient
 from billing.payments.processor import PaymentSeen, Processor, Refused, Status
 from billing.payments.rows import Payment
@@ -29,7 +30,8 @@ CLOCKS_DIFFER_S = 3600
 UNTRIED = (Status.REQUIRES_PAYMENT_METHOD, Status.REQUIRES_CONFIRMATION)
 MOVED_MEANWHILE = "payment_intent_unexpected_state"
 # What is refused for the sake of this card or amount fails as if declined; anything else is a fault of ours.
-AS_IF_DECLINED = frozenset({"resource_missing", "amount_too_small", "amount_too_large"})
+MISSING = "resource_missing"
+AS_IF_DECLINED = frozenset({MISSING, "amount_too_small", "amount_too_large"})
 
 
 def collect_job(owner_id: str, invoice_id: str, due_at: int) -> Job:
@@ -79,12 +81,15 @@ class Collecting:
             try:
                 seen = self._answer(ask)
             except Refused as refused:
-                _refused(lease, ask, refused)
+                if self._customer_is_gone(ask, refused):
+                    _wait_for_customer(lease, ask)
+                else:
+                    _refused(lease, ask, refused)
                 return
             looked = looked or ask.what is What.LOOK
             if seen is None:
                 continue
-            if ask.what is What.CHANGE:
+            if ask.what in (What.CHANGE, What.CANCEL):
                 with writing(lease.engine) as connection:
                     converge_payment(connection, seen, lease.clock.now(), look=ask.look)
                 continue
@@ -92,6 +97,12 @@ class Collecting:
             return
         with lease.transaction():
             pass  # there is nothing to ask: the step ends
+
+    def _customer_is_gone(self, ask: Ask, refused: Refused) -> bool:
+        """Whether it was refused because somebody deleted the customer on the processor's own pages."""
+        if self._processor is None or refused.code != MISSING or not ask.customer_ref or ask.what is What.LOOK:
+            return False
+        return not self._processor.has_customer(ask.customer_ref)
 
     def _answer(self, ask: Ask) -> PaymentSeen | None:
         """What the processor says; none: the call that was looked for had no effect."""
@@ -186,6 +197,19 @@ def _refused(lease: Lease, ask: Ask, refused: Refused) -> None:
             )
         )
         look_at_arrears(turn.connection, payment, turn.now)
+
+
+def _wait_for_customer(lease: Lease, ask: Ask) -> None:
+    """Nothing was charged: the customer is forgotten here too, and what is open waits for a card."""
+    with lease.transaction(_owners_lock(ask)) as turn:
+        payment = rows.payment_of(turn.connection, ask.payment.owner_id, ask.payment.id)
+        if (
+            ask.call is not None
+            and calls.answered(turn.connection, ask.call, MISSING, turn.now)
+            and payment is not None
+        ):
+            rows.change(turn.connection, payment, turn.now, state=rows.FAILED, failure_code=MISSING)
+        forget_customer(turn.connection, ask.customer_ref, turn.now)
 
 
 def _owners_lock(ask: Ask) -> Callable[[Connection], None]:

@@ -62,6 +62,15 @@ class Gateway:
             )
         return made.id
 
+    def has_customer(self, ref: str) -> bool:
+        try:
+            with _errors():
+                return not self._stripe.customers.retrieve(ref).to_dict().get("deleted", False)
+        except Refused as refused:
+            if refused.code != "resource_missing":
+                raise
+            return False
+
     def delete_customer(self, ref: str) -> None:
         with _errors(done_if="resource_missing"):
             self._stripe.customers.delete(ref)

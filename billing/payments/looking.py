@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, select, update
 from billing.jobs import Job, Lease, hold, schedule, waiting_together
 from billing.payments import methods, rows
 from billing.payments.collecting import collect_job
+from billing.payments.locks import lock_owner
 from billing.payments.patience import POLL, patient
 from billing.payments.processor import EventSeen, Processor, Refused
 from billing.payments.seen import converge_payment, payment_behind
@@ -31,7 +32,7 @@ FIRST_POLL_BACK_S = 24 * 3600
 STUCK_AFTER_S = 600  # a payment whose outcome is still unknown is looked up
 AT_ONCE = 100
 COLUMNS = ("id", "type", "object_ref", "created_at", "received_at", "payload", "handled_at", "outcome")
-SESSION, DETACHED = "checkout.session", "payment_method.detached"
+SESSION, DETACHED, DELETED = "checkout.session", "payment_method.detached", "customer.deleted"
 
 NOTHING_FOLLOWS = "nothing follows from this type"
 GONE = "the processor has no such thing"
@@ -56,7 +57,7 @@ def store_events(connection: Connection, events: Iterable[EventSeen], now: int) 
 
 def _matters(event: EventSeen) -> bool:
     """Whether anything is looked up because of it."""
-    return event.payment_ref is not None or event.object_kind == SESSION or event.kind == DETACHED
+    return event.payment_ref is not None or event.object_kind == SESSION or event.kind in (DETACHED, DELETED)
 
 
 def _step(event: EventSeen, now: int) -> Job:
@@ -110,6 +111,8 @@ class Looking:
                 return _look_up_setup(lease.engine, lease.clock, self._processor, ref)
             if kind == DETACHED:
                 return _look_up_method(lease.engine, lease.clock, self._processor, ref)
+            if kind == DELETED:
+                return _look_up_customer(lease.engine, lease.clock, self._processor, ref)
         except Refused as refused:
             if refused.code != UNKNOWN_THERE:
                 raise
@@ -187,6 +190,18 @@ def _look_up_setup(engine: Engine, clock: Clock, processor: Processor, ref: str)
         return "a setup that is not ours"
     look_at_setup(engine, clock, processor, setup)
     return "the setup was looked up"
+
+
+def _look_up_customer(engine: Engine, clock: Clock, processor: Processor, ref: str) -> str:
+    if processor.has_customer(ref):
+        return "the customer is there"
+    with writing(engine) as connection:
+        owner_id = methods.owner_called(connection, ref)
+        if owner_id is None:
+            return "a customer that is not ours"
+        lock_owner(connection, owner_id)
+        methods.forget_customer(connection, ref, clock.now())
+    return "the customer is gone: what is open waits for a card"
 
 
 def _look_up_method(engine: Engine, clock: Clock, processor: Processor, ref: str) -> str:

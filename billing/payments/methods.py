@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from billing.jobs import Job, Lease, schedule
+from billing.payments import rows
 from billing.payments.locks import lock_owner
 from billing.payments.patience import patient
 from billing.payments.processor import Processor
+from billing.payments.rows import Payment
+from billing.payments.seen import look_at_arrears
 from billing.store.payments import customers, payment_methods
 from sessions.sites import Unknown
 
@@ -94,6 +97,37 @@ def forget_owner(connection: Connection, owner_id: str, now: int) -> None:
     connection.execute(update(payment_methods).where(theirs).values(brand=None, last4=None, expires=None))
     refs = connection.execute(select(customers.c.processor_ref).where(customers.c.owner_id == owner_id)).scalars()
     schedule(connection, [Job(f"{FORGET}:{ref}", FORGET, now, {"customer_ref": ref}) for ref in refs], now)
+
+
+def forget_customer(connection: Connection, customer_ref: str, now: int) -> None:
+    """The processor knows no such person any more: their cards cannot be charged, the next card makes a new one, and
+    what is open waits for it. The owner is locked by the caller.
+    """
+    here = customers.c.processor_ref == customer_ref
+    row = connection.execute(select(customers.c.owner_id, customers.c.seller_id).where(here)).first()
+    if row is None:
+        return
+    theirs = (payment_methods.c.owner_id == row.owner_id, payment_methods.c.seller_id == row.seller_id)
+    over = {"ended_at": now, "ended_because": "removed at the processor"}
+    connection.execute(update(payment_methods).where(*theirs, payment_methods.c.ended_at.is_(None)).values(**over))
+    connection.execute(delete(customers).where(here))
+    for payment in rows.payments_of(connection, row.owner_id):
+        if payment.seller_id == row.seller_id and payment.means == rows.CARD and payment.state in rows.MAY_BE_TRIED:
+            wait_for_card(connection, payment, now)
+
+
+def wait_for_card(connection: Connection, payment: Payment, now: int) -> None:
+    """No card is there to be charged: the invoice waits, and the owner is told by who looks at arrears."""
+    if payment.failure_code != NO_METHOD or payment.state != rows.NEEDS_OWNER:
+        text = "no card is there to be charged"
+        rows.change(connection, payment, now, state=rows.NEEDS_OWNER, failure_code=NO_METHOD, failure_text=text)
+        look_at_arrears(connection, payment, now)
+
+
+def owner_called(connection: Connection, customer_ref: str) -> str | None:
+    """Whom the processor's name stands for."""
+    here = customers.c.processor_ref == customer_ref
+    return connection.execute(select(customers.c.owner_id).where(here)).scalar_one_or_none()
 
 
 def named(owner_id: str, method_id: str) -> Sequence[Any]:

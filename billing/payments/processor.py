@@ -170,6 +170,10 @@ class Processor(Protocol):
     """
 
     def create_customer(self, owner_id: str, email: str | None, *, key: str) -> str: ...
+    def has_customer(self, ref: str) -> bool:
+        """Whether there is such a person still: somebody may have deleted them on the processor's own pages."""
+        ...
+
     def delete_customer(self, ref: str) -> None:
         """Take the person out of the processor's records, with every card. Done already: nothing happens."""
         ...

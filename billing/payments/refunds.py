@@ -25,6 +25,7 @@ from billing.payments.credits import Code as CreditCode
 from billing.payments.credits import ask as ask_for_credit
 from billing.payments.elsewhere import MADE_ELSEWHERE, owed_again_minor
 from billing.payments.locks import lock_owner
+from billing.payments.lost import correction_pending
 from billing.payments.people import Deed, Person
 from billing.payments.rooms import (
     APPROVED,
@@ -112,7 +113,7 @@ def ask(
         return before, True
     payment = _payment(connection, owner_id, payment_id)
     currency, seller_id = payment["currency"], payment["seller_id"]
-    _check(connection, payment, amount_minor, code)
+    _check(connection, payment, amount_minor, code, now)
     lately = people.given_lately(connection, owner_id, currency, Deed.REFUND, by, now)
     at_once = people.alone(policy_of(connection, seller_id), by, Deed.REFUND, amount_minor, lately)
     values = {
@@ -154,7 +155,7 @@ def approve(connection: Connection, owner_id: str, id_: str, by: Person, reason:
             _give_credit(connection, refund, owed_minor, _said(reason), now)
         return known_refund(connection, owner_id, id_)
     payment = _payment(connection, owner_id, refund.payment_id)
-    _check(connection, payment, refund.amount_minor, Code(refund.reason_code), besides=id_)
+    _check(connection, payment, refund.amount_minor, Code(refund.reason_code), now, besides=id_)
     return _approved(connection, owner_id, id_, by.author, _said(reason), now)
 
 
@@ -178,7 +179,12 @@ def refuse(connection: Connection, owner_id: str, id_: str, by: Person, reason: 
 
 
 def _check(
-    connection: Connection, payment: Mapping[str, Any], amount_minor: int, code: Code, besides: str | None = None
+    connection: Connection,
+    payment: Mapping[str, Any],
+    amount_minor: int,
+    code: Code,
+    now: int,
+    besides: str | None = None,
 ) -> None:
     currency = payment["currency"]
     if amount_minor <= 0 or amount_minor % step_minor(currency):
@@ -195,6 +201,10 @@ def _check(
             f"{room.refunded_minor} refunded, {room.on_its_way_minor} on their way, {room.disputed_minor} disputed"
         )
     if code is not Code.GOODWILL:
+        if correction_pending(connection, Side(payment["owner_id"], payment["seller_id"], currency), now):
+            raise TooMuch(
+                "a fee fell and a dispute was lost: what is the owner's is known once the credit note is there"
+            )
         theirs = credit_of(connection, payment["owner_id"], payment["seller_id"], currency, besides)
         if amount_minor > theirs:
             raise TooMuch(

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from billing.invoices.sides import Side
 from billing.jobs import Job, schedule
 from billing.ledger import converge
 from billing.notices.steps import money
@@ -18,6 +19,7 @@ from billing.payments import rows
 from billing.payments.books import books_of, dispute_state, refund_state, subject_of
 from billing.payments.elsewhere import MADE_ELSEWHERE, decide_what_was_credit
 from billing.payments.locks import lock_owner
+from billing.payments.lost import count_lost
 from billing.payments.processor import DisputeSeen, PaymentSeen, RefundSeen, Status
 from billing.payments.rooms import recount
 from billing.payments.rows import Payment
@@ -84,6 +86,8 @@ def converge_payment(
     reason = f"the processor says {seen.status.value}"
     posted = converge(connection, subject_of(before.owner_id, before.id), books_of(before, seen), reason, now)
     after = rows.payment_of(connection, before.owner_id, before.id) or before
+    if disputed:
+        count_lost(connection, Side(before.owner_id, before.seller_id, before.currency), now)
     if refunded:
         decide_what_was_credit(connection, after, now)
     _tell(connection, before, after, now)
@@ -105,6 +109,7 @@ def _values(before: Payment, seen: PaymentSeen, now: int) -> dict[str, Any]:
         "fee_minor": (seen.fee_minor or 0) + sum(one.fee_minor for one in seen.disputes),
         "state": state,
         "method_id": seen.method_ref or before.method_id,
+        "customer_ref": seen.customer_ref or before.customer_ref,
         "failure_code": seen.failure_code,
         "failure_text": seen.failure_text,
         "action_url": seen.action_url,

@@ -15,8 +15,16 @@ from billing.owners import has_left, owner
 from billing.payments import calls, dunning, rows
 from billing.payments.collecting import collect_job
 from billing.payments.locks import lock_owner
-from billing.payments.methods import NO_METHOD, customer_of, detach_later, known_method, methods_of, named
-from billing.payments.processor import Processor, SetupSeen
+from billing.payments.methods import (
+    NO_METHOD,
+    customer_of,
+    detach_later,
+    forget_customer,
+    known_method,
+    methods_of,
+    named,
+)
+from billing.payments.processor import Processor, Refused, SetupSeen
 from billing.store.payments import customers, payment_methods, payments, setups
 from billing.texts import texts
 from sessions.clock import Clock
@@ -74,13 +82,23 @@ def begin_setup(
         call = calls.plan(
             connection, purpose="setup", subject=setup.id, owner_id=owner_id, asked={"customer": customer_ref}, now=now
         )
-    seen = processor.begin_setup(
-        customer_ref,
-        words=words,
-        return_url=return_url.replace("{setup}", setup.id),
-        metadata={OWNER: owner_id, SETUP: setup.id},
-        key=call.key,
-    )
+    try:
+        seen = processor.begin_setup(
+            customer_ref,
+            words=words,
+            return_url=return_url.replace("{setup}", setup.id),
+            metadata={OWNER: owner_id, SETUP: setup.id},
+            key=call.key,
+        )
+    except Refused as refused:
+        if refused.code != "resource_missing" or processor.has_customer(customer_ref):
+            raise
+        with writing(engine) as connection:  # deleted on the processor's own pages: another one is made
+            lock_owner(connection, owner_id)
+            calls.answered(connection, call, "resource_missing", clock.now())
+            _change(connection, setup, clock.now(), state="expired")
+            forget_customer(connection, customer_ref, clock.now())
+        return begin_setup(engine, clock, processor, owner_id, seller_id, return_url)
     with writing(engine) as connection:
         calls.answered(connection, call, seen.ref, clock.now())
         _change(connection, setup, clock.now(), processor_ref=seen.ref)

@@ -107,7 +107,7 @@ def ours(connection: Connection, names: Collection[OwnerPayment]) -> Ours:
 
 def _refund(row: Any) -> RefundHere:
     to_decide = row.reason_code == MADE_ELSEWHERE and row.decided_at is None and row.state != FAILED
-    return RefundHere(*row[: len(REFUND)], to_decide)
+    return RefundHere(*row[: len(REFUND)])._replace(to_decide=to_decide)
 
 
 def _wanted(connection: Connection, names: Collection[OwnerPayment]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, and_, func, select
 
 from billing.ledger import ACCOUNTS, Account, Balances, Line, Subject, difference
-from billing.payments import by_hand, rows
+from billing.payments import by_hand, lost, rows
 from billing.payments.books import subject_of
 from billing.payments.credits import Given
 from billing.payments.credits import books_of as credit_books
@@ -65,6 +65,8 @@ def _targets(connection: Connection, held: Held) -> Iterator[tuple[Subject, Bala
     for row in connection.execute(select(credits_given)).mappings():
         given = Given(**row)
         yield given.subject, credit_books(given)
+    for row in connection.execute(select(disputes).where(disputes.c.counted_minor != 0)).mappings():
+        yield lost.subject_of(row["owner_id"], row["id"]), lost.books_of(row)
     for row in connection.execute(select(provisions)).mappings():
         target = provision_books(row["seller_id"], row["currency"], row["amount_minor"])
         yield Subject(row["seller_id"], f"provision {row['id']}"), target
@@ -83,7 +85,7 @@ def _targets(connection: Connection, held: Held) -> Iterator[tuple[Subject, Bala
 
 def _payments(connection: Connection) -> Iterator[tuple[Subject, Balances]]:
     back = _sums(connection, refunds.c.withdrawn_minor, refunds.c.withdrawn_minor != 0)
-    lost = _sums(connection, disputes.c.amount_minor, disputes.c.state == "lost")
+    given_up = _sums(connection, disputes.c.amount_minor, disputes.c.state == "lost")
     for row in connection.execute(select(payments)).mappings():
         name = (row["owner_id"], row["id"])
         subject = subject_of(*name)
@@ -91,7 +93,7 @@ def _payments(connection: Connection) -> Iterator[tuple[Subject, Balances]]:
             yield subject, by_hand.books_of(dict(row))
             continue
         owed = Line(Account.RECEIVABLE, row["owner_id"], row["seller_id"], row["currency"], None)
-        yield subject, _card_books(dict(row), owed, back[name], min(lost[name], row["disputed_minor"]))
+        yield subject, _card_books(dict(row), owed, back[name], min(given_up[name], row["disputed_minor"]))
 
 
 def _card_books(row: Mapping[str, Any], owed: Line, refunded_minor: int, lost_minor: int) -> Balances:

@@ -19,15 +19,16 @@ from billing.payments.credits import AlreadyDecided
 from billing.payments.dunning import _by_seller
 from billing.payments.elsewhere import to_decide_after
 from billing.payments.looking import poll_later
+from billing.payments.lost import count_lost
 from billing.payments.patience import POLL, key_is_refused
 from billing.reconcile.differences import differences_after
 from billing.reconcile.running import reconcile
 from billing.store.invoices import invoices
-from billing.store.payments import payments
+from billing.store.payments import disputes, payments
 from billing.store.tables import jobs
 from billing.verify.money import wrong_subjects
 from tests.integration.paid_world import FINANCE
-from tests.integration.paying import NOW, VISA, Till, till
+from tests.integration.paying import DECLINES, NOW, VISA, Till, till
 from tests.integration.test_money_audit import owe
 
 DAY, HOUR = 24 * 3600, 3600
@@ -102,6 +103,15 @@ def paid(here: Till, amount_minor: int = 1000) -> str:
     return here.payment().processor_ref or ""
 
 
+def note(here: Till, amount_minor: int) -> None:
+    """A credit note that corrects her invoice."""
+    said = {"owner_id": "ann", "id": "note", "seller_id": "acme", "currency": "USD", "kind": "credit_note"}
+    said |= {"series": "C", "name": "C-1", "corrects": "inv1", "body": "{}"}
+    amounts = {"number": 1, "issued_at": NOW, "total_minor": amount_minor, "tax_minor": 0, "due_minor": 0}
+    with here.app.writing() as connection:
+        connection.execute(insert(invoices).values(**said, **amounts))
+
+
 def compared(here: Till) -> dict[str, str]:
     until = here.clock.now() + 1
     reconcile(here.app.engine, here.app.clock, here.processor, "acme", until - 2 * DAY, until)
@@ -142,31 +152,65 @@ def test_a_refund_in_the_dashboard_waits_for_a_person_and_nobody_is_dunned(here:
 def test_a_refund_in_the_dashboard_of_what_was_credit_needs_nobody(here: Till) -> None:
     ref = paid(here)
     owe(here.app, -1000, "st/waived")
-    with here.app.writing() as connection:
-        connection.execute(
-            insert(invoices).values(
-                owner_id="ann",
-                id="note",
-                seller_id="acme",
-                currency="USD",
-                kind="credit_note",
-                series="C",
-                number=1,
-                name="C-1",
-                issued_at=NOW,
-                total_minor=-1000,
-                tax_minor=0,
-                due_minor=0,
-                corrects="inv1",
-                body="{}",
-            )
-        )
+    note(here, -1000)
     refund_in_the_dashboard(here, ref, 1000)
     here.work(NOW + HOUR)
     assert here.owed().get(("acme", "USD"), 0) == 0
     with here.app.reading() as connection:
         assert to_decide_after(connection, 50) == []
     assert compared(here) == {}
+
+
+def test_what_a_bank_gave_back_for_good_is_not_given_a_second_time(here: Till) -> None:
+    ref = paid(here)
+    dispute = here.sandbox.orders.dispute(ref)
+    here.work(NOW + HOUR)
+    here.sandbox.orders.close_dispute(dispute["id"], won=False)
+    here.work(NOW + 2 * HOUR)
+    assert here.balances()["bad_debt"] == 1000
+    owe(here.app, -700, "st/waived")  # the fee falls after all
+    note(here, -700)
+    with here.app.writing() as connection:
+        for _ in range(2):
+            count_lost(connection, Side("ann", "acme", "USD"), here.clock.now())
+    assert here.owed().get(("acme", "USD"), 0) == 0
+    assert here.balances()["bad_debt"] == 300
+    with here.app.reading() as connection:
+        assert list(wrong_subjects(connection)) == []
+        assert standing(connection, Side("ann", "acme", "USD")).unasked_minor == 0
+    owe(here.app, -200, "st/another")  # another invoice's: theirs
+    with here.app.writing() as connection:
+        count_lost(connection, Side("ann", "acme", "USD"), here.clock.now())
+    assert here.owed()["acme", "USD"] == -200
+    with here.app.writing() as connection:  # won after all: what was counted is theirs again
+        connection.execute(update(disputes).values(state="won"))
+        count_lost(connection, Side("ann", "acme", "USD"), here.clock.now())
+    assert here.owed()["acme", "USD"] == -900
+
+
+@pytest.mark.parametrize("heard_by", ["webhook", "charging", "adding a card"])
+def test_a_customer_deleted_in_the_dashboard_is_made_anew_with_the_next_card(here: Till, heard_by: str) -> None:
+    owe(here.app, 1500)
+    here.add_card(DECLINES)
+    here.invoice(1000)
+    here.work()
+    (first,) = here.payments()
+    assert first.state == "failed"
+    here.processor.delete_customer(first.customer_ref or "")
+    if heard_by == "charging":
+        here.invoice(500)
+    if heard_by == "webhook":
+        with here.app.writing() as connection:
+            poll_later(connection, here.clock.now())
+    if heard_by != "adding a card":
+        here.work(NOW + HOUR)
+        assert {(one.state, one.failure_code) for one in here.payments()} == {("needs_owner", "no_payment_method")}
+    here.add_card(VISA)
+    here.work(NOW + 2 * HOUR)
+    came = [one for one in here.payments() if one.state == "succeeded"]
+    assert sum(one.captured_minor for one in came) == (1500 if heard_by == "charging" else 1000)
+    assert all(one.customer_ref not in (None, first.customer_ref) for one in came)
+    assert parked(here) == []
 
 
 def test_looks_at_arrears_lock_their_sellers_in_one_order(here: Till) -> None:
