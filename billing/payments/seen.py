@@ -83,7 +83,7 @@ def converge_payment(
     refunded = _follow_refunds(connection, before, seen, now)
     disputed = _follow_disputes(connection, before, seen, now)
     recount(connection, before.owner_id, before.id)
-    reason = f"the processor says {seen.status.value}"
+    reason = _reason(seen, refunded=refunded, disputed=disputed)
     posted = converge(connection, subject_of(before.owner_id, before.id), books_of(before, seen), reason, now)
     after = rows.payment_of(connection, before.owner_id, before.id) or before
     if disputed:
@@ -94,6 +94,15 @@ def converge_payment(
     if attempt or disputed or before.state != after.state:
         look_at_arrears(connection, after, now)
     return Followed(after, bool(news.keys() - {"seen_look"}) or posted or refunded or disputed, reason)
+
+
+def _reason(seen: PaymentSeen, *, refunded: bool, disputed: bool) -> str:
+    """Why the books move, as a charge's story and the ledger tell it."""
+    if disputed:
+        return f"a dispute: {dispute_state(max(seen.disputes, key=lambda one: one.created_at))}"
+    if refunded:
+        return f"a refund: {refund_state(max(seen.refunds, key=lambda one: one.created_at))}"
+    return "the payment succeeded" if seen.status is Status.SUCCEEDED else f"the processor says {seen.status.value}"
 
 
 def _values(before: Payment, seen: PaymentSeen, now: int) -> dict[str, Any]:

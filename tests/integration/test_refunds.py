@@ -24,6 +24,7 @@ from billing.payments.refunding import Refunding
 from billing.payments.refunds import Code, NotRefundable, Refund
 from billing.payments.returning import SCAN, STEP, return_credit, return_due, scan, scan_later
 from billing.payments.rooms import ON_ITS_WAY, Room, TooMuch, room_of
+from billing.store.accounts import account_transfers
 from billing.store.payments import calls, payments
 from billing.store.payments import refunds as rows
 from sessions.facts import KeyReused
@@ -138,6 +139,9 @@ def test_a_dispute_leaves_nothing_to_refund(world: PaidWorld) -> None:
     with pytest.raises(TooMuch):
         ask(world, payment, 1_00)
     assert stands(world, refund) == "succeeded"
+    with world.app.reading() as connection:
+        why = connection.execute(select(account_transfers.c.reason).order_by(account_transfers.c.n)).scalars().all()
+    assert why == ["the payment succeeded", "a refund: succeeded", "a dispute: open"]
 
 
 @pytest.mark.parametrize("card", ["pm_card_refundFail", "pm_card_pendingRefund"])
