@@ -123,7 +123,7 @@ def list_owners(idlefee: Engine, _principal: Staff, cursor: Cursor = None, limit
     """Owners in the order of their ids."""
     place = place_of(cursor, (str,)) or ("",)
     with idlefee.reading() as connection:
-        found = owners_after(connection, str(place[0]), limit + 1)
+        found = owners_after(connection, place[0], limit + 1)
     return page_of(found, limit, lambda one: (one.id,), owner_row)
 
 

@@ -67,7 +67,7 @@ def list_arrears(
     """Payments that did not come, the oldest first."""
     wanted = None if stage is None else Stage(stage)
     with idlefee.reading() as connection:
-        found = cases.arrears_after(connection, _place(cursor), limit + 1, wanted)
+        found = cases.arrears_after(connection, place_of(cursor, (int, str, str)), limit + 1, wanted)
     return page_of(found, limit, lambda one: (one.opened_at, one.owner_id, one.payment_id), arrears_row)
 
 
@@ -111,7 +111,7 @@ def block_row(one: blocks.Block) -> BlockRow:
 def list_blocks(idlefee: Engine, _principal: Staff, cursor: Cursor = None, limit: Limit = 50) -> Page[BlockRow]:
     """Blocks that stand, the oldest first."""
     with idlefee.reading() as connection:
-        found = blocks.blocks_after(connection, _place(cursor), limit + 1)
+        found = blocks.blocks_after(connection, place_of(cursor, (int, str, str)), limit + 1)
     return page_of(found, limit, lambda one: (one.since, one.owner_id, one.id), block_row)
 
 
@@ -210,8 +210,3 @@ def provide(idlefee: Engine, principal: Finance, new: Provision) -> Provided:
             now=idlefee.clock.now(),
         )
     return Provided(seller=new.seller, currency=new.currency, amount_minor=left)
-
-
-def _place(cursor: str | None) -> tuple[int, str, str] | None:
-    place = place_of(cursor, (int, str, str))
-    return None if place is None else (int(place[0]), str(place[1]), str(place[2]))

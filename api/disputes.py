@@ -62,8 +62,7 @@ def list_disputes(
     limit: Limit = 50,
 ) -> Page[DisputeRow]:
     """Disputes of one state, the oldest first."""
-    place = place_of(cursor, (int, str, str))
-    after = None if place is None else (int(place[0]), str(place[1]), str(place[2]))
+    after = place_of(cursor, (int, str, str))
     with idlefee.reading() as connection:
         found = disputes_.disputes_after(connection, after, limit + 1, state)
     return page_of(found, limit, lambda one: (one.opened_at, one.owner_id, one.id), dispute_row)

@@ -182,9 +182,9 @@ class OwedRow(BaseModel):
 @router.get("/ledger/balances", responses=READS)
 def list_balances(idlefee: Engine, _principal: Finance, cursor: Cursor = None, limit: Limit = 50) -> Page[OwedRow]:
     """What every owner owes, where it is not zero."""
-    place = place_of(cursor, (str, str, str))
+    after = place_of(cursor, (str, str, str))
     with idlefee.reading() as connection:
-        found = owed_after(connection, None if place is None else [str(part) for part in place], limit + 1)
+        found = owed_after(connection, after, limit + 1)
     return page_of(found, limit, lambda owed: owed[:3], _owed_row)
 
 

@@ -130,7 +130,9 @@ def list_refunds(
 ) -> Page[RefundRow]:
     """Refunds of one state, those that wait longest first."""
     with idlefee.reading() as connection:
-        found = waiting.refunds_after(connection, _place(cursor), limit + 1, state=state, owner_id=owner)
+        found = waiting.refunds_after(
+            connection, place_of(cursor, (int, str, str)), limit + 1, state=state, owner_id=owner
+        )
     return page_of(found, limit, lambda one: (one.asked_at, one.owner_id, one.id), refund_row)
 
 
@@ -178,7 +180,9 @@ def list_credits(
 ) -> Page[CreditRow]:
     """Credits and write-offs of one state, those that wait longest first."""
     with idlefee.reading() as connection:
-        found = waiting.credits_after(connection, _place(cursor), limit + 1, state=state, owner_id=owner)
+        found = waiting.credits_after(
+            connection, place_of(cursor, (int, str, str)), limit + 1, state=state, owner_id=owner
+        )
     return page_of(found, limit, lambda one: (one.asked_at, one.owner_id, one.id), credit_row)
 
 
@@ -221,11 +225,6 @@ def take_credit_back(idlefee: Engine, by: Giver, owner_id: PathId, credit_id: Pa
     with idlefee.writing() as connection:
         now = idlefee.clock.now()
         return credit_row(credits_.take_back(connection, owner_id, credit_id, by, verdict.reason, now))
-
-
-def _place(cursor: str | None) -> waiting.Place | None:
-    place = place_of(cursor, (int, str, str))
-    return None if place is None else (int(place[0]), str(place[1]), str(place[2]))
 
 
 def refund_row(one: Refund) -> RefundRow:

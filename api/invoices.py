@@ -259,5 +259,5 @@ def list_carried(
     """Fees on no invoice yet, oldest first."""
     place = place_of(cursor, (int, str, str, str))
     with idlefee.reading() as connection:
-        found = carried_after(connection, seller, place, limit + 1)  # type: ignore[arg-type]
+        found = carried_after(connection, seller, place, limit + 1)
     return page_of(found, limit, lambda one: (one.since, one.owner_id, one.seller_id, one.currency), _carried)

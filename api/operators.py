@@ -117,7 +117,7 @@ def list_decisions(
     kinds = list(Kind) if kind is None else [kind]
     with idlefee.reading() as connection:
         site(connection, site_id)
-        before_n = None if place is None else int(place[0])
+        before_n = None if place is None else place[0]
         found = decisions_after(connection, site_id, kinds, session, before_n, limit + 1)
     return page_of(found, limit, lambda fact: (fact.n,), _fact_row)
 

@@ -155,8 +155,7 @@ class NoticeRow(BaseModel):
 @router.get("/notices", responses=READS)
 def list_my_notices(idlefee: Engine, principal: Owner, cursor: Cursor = None, limit: Limit = 50) -> Page[NoticeRow]:
     """What you were told, newest first."""
-    place = place_of(cursor, (int, str))
-    before = None if place is None else (int(place[0]), str(place[1]))
+    before = place_of(cursor, (int, str))
     with idlefee.reading() as connection:
         found = inbox(connection, me(principal), limit + 1, before)
     return page_of(found, limit, lambda notice: (notice.created_at, notice.id), _notice_row)

@@ -8,7 +8,7 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
 from pydantic import BaseModel, Field
@@ -32,8 +32,8 @@ class Page(BaseModel, Generic[T]):
     next: Annotated[str | None, Field(examples=[None])]
 
 
-def place_of(cursor: str | None, kinds: Sequence[type]) -> tuple[int | str, ...] | None:
-    """The place a cursor names, of a text or an integer each; raises a `Problem` for one that we never gave."""
+def place_of(cursor: str | None, kinds: Sequence[type]) -> tuple[Any, ...] | None:
+    """The place a cursor names, its parts of these kinds; raises a `Problem` for one that we never gave."""
     if cursor is None:
         return None
     try:

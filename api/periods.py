@@ -124,9 +124,9 @@ def list_periods(
     limit: Limit = 50,
 ) -> Page[PeriodRow]:
     """Closed months, by seller and then the newest first."""
-    place = place_of(cursor, (str, str))
+    after = place_of(cursor, (str, str))
     with idlefee.reading() as connection:
-        found = periods_after(connection, seller, None if place is None else [str(part) for part in place], limit + 1)
+        found = periods_after(connection, seller, after, limit + 1)
     return page_of(found, limit, lambda one: (one.seller_id, one.month), lambda one: PeriodRow(**_period(one)))
 
 
@@ -166,9 +166,8 @@ def list_owners_months(
     idlefee: Engine, _principal: Finance, seller_id: PathId, month: PathMonth, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[OwnersMonth]:
     """What the month was to each owner with movement or a balance."""
-    place = place_of(cursor, (str, str))
+    after = place_of(cursor, (str, str))
     with idlefee.reading() as connection:
-        after = None if place is None else [str(part) for part in place]
         found = statements_after(connection, seller_id, month, after, limit + 1)
     return page_of(found, limit, lambda row: (row.owner, row.currency), _owners_month)
 
@@ -255,9 +254,8 @@ def list_digests(
     idlefee: Engine, _principal: FinanceOrOperator, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[SealRow]:
     """The daily digests, oldest first (UTC days)."""
-    place = place_of(cursor, (str,))
+    (after,) = place_of(cursor, (str,)) or ("",)
     with idlefee.reading() as connection:
-        after = "" if place is None else str(place[0])
         found = [seal for seal in seals(connection, after, limit + 2) if seal.day > after][: limit + 1]
     return page_of(
         found,

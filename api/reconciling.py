@@ -146,7 +146,7 @@ def list_bank_lines(
     limit: Limit = 50,
 ) -> Page[BankLineRow]:
     """The bank's lines, those that wait longest first."""
-    place: Any = place_of(cursor, (int, str, str))
+    place = place_of(cursor, (int, str, str))
     with idlefee.reading() as connection:
         found = bank.lines_after(connection, seller_id=seller, state=state, after=place, most=limit + 1)
     return page_of(found, limit, lambda row: (row["booked_at"], row["seller_id"], row["id"]), _line_row)
@@ -238,7 +238,7 @@ def list_differences(
     limit: Limit = 50,
 ) -> Page[DifferenceRow]:
     """What differs between our word, the processor's and the bank's, the oldest first."""
-    place: Any = place_of(cursor, (int, str, str))
+    place = place_of(cursor, (int, str, str))
     now = idlefee.clock.now()
     with idlefee.reading() as connection:
         found = differences.differences_after(

@@ -112,7 +112,7 @@ def list_sellers(idlefee: Engine, _principal: Staff, cursor: Cursor = None, limi
     """Who bills, in the order of their ids."""
     place = place_of(cursor, (str,)) or ("",)
     with idlefee.reading() as connection:
-        found = registry.sellers_after(connection, str(place[0]), limit + 1)
+        found = registry.sellers_after(connection, place[0], limit + 1)
     return page_of(found, limit, lambda one: (one.id,), lambda one: Seller(id=one.id, name=one.name, zone=one.zone))
 
 
@@ -152,7 +152,7 @@ def list_sites(idlefee: Engine, _principal: Staff, cursor: Cursor = None, limit:
     """Sites in the order of their ids."""
     place = place_of(cursor, (str,)) or ("",)
     with idlefee.reading() as connection:
-        found = registry.sites_after(connection, str(place[0]), limit + 1)
+        found = registry.sites_after(connection, place[0], limit + 1)
     return page_of(found, limit, lambda one: (one.id,), _site)
 
 
@@ -222,7 +222,7 @@ def list_stations(
     """Stations in the order of their ids."""
     place = place_of(cursor, (str,)) or ("",)
     with idlefee.reading() as connection:
-        found = registry.stations_after(connection, str(place[0]), limit + 1, site_id)
+        found = registry.stations_after(connection, place[0], limit + 1, site_id)
     return page_of(found, limit, lambda one: (one.id,), _station)
 
 

@@ -46,7 +46,7 @@ def list_tariffs(idlefee: Engine, _principal: Staff, cursor: Cursor = None, limi
     """Every tariff's newest version, in the order of their names."""
     place = place_of(cursor, (str,)) or ("",)
     with idlefee.reading() as connection:
-        found = tariffs_after(connection, str(place[0]), limit + 1)
+        found = tariffs_after(connection, place[0], limit + 1)
     return page_of(found, limit, lambda one: (one.name,), _version)
 
 

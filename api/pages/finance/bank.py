@@ -3,7 +3,7 @@ that somebody wrote down by hand. The rules are `billing.reconcile.bank`'s and `
 """
 
 import tomllib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import parse_qs, urlencode
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -46,7 +46,7 @@ def lines(
     imported: Annotated[str, Query(max_length=64)] = "",
 ) -> Response:
     """The bank's lines in a state, those first that wait longest; and payments by hand, the newest first."""
-    place: Any = place_of(before, (int, str, str))
+    place = place_of(before, (int, str, str))
     with idlefee.reading() as connection:
         found = bank.lines_after(connection, seller_id=seller or None, state=state, after=place, most=ROWS_A_PAGE + 1)
         suspended = bank.suspended(connection)

@@ -21,9 +21,8 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 @router.get("/me/notices")
 def inbox(request: Request, idlefee: Engine, owner_id: OwnerId, before: Cursor = None) -> Response:
-    place = place_of(before, (int, str))
+    older_than = place_of(before, (int, str))
     with idlefee.reading() as connection:
-        older_than = None if place is None else (int(place[0]), str(place[1]))
         found = store.inbox(connection, owner_id, ROWS_A_PAGE + 1, older_than)
         unread = queries.unread_of(connection, [owner_id])[owner_id]
         shown = found[:ROWS_A_PAGE]
