@@ -28,7 +28,7 @@ class DisputeRow(BaseModel):
     amount_minor: int
     fee_minor: Annotated[int, Field(description="what the processor took for it")]
     reason: Annotated[str, Field(description="the bank's", examples=["fraudulent"])]
-    state: Literal["open", "won", "lost"]
+    state: disputes_.State
     opened_at: Moment
     evidence_due_at: Annotated[Moment | None, Field(description="later the bank reads nothing")]
     closed_at: Moment | None
@@ -57,7 +57,7 @@ class NewDecision(Body):
 def list_disputes(
     idlefee: Engine,
     _principal: SupportOrFinance,
-    state: Annotated[Literal["open", "won", "lost"], Query()] = "open",
+    state: Annotated[disputes_.State, Query()] = "open",
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[DisputeRow]:
@@ -116,7 +116,7 @@ def dispute_row(one: Dispute) -> DisputeRow:
         amount_minor=one.amount_minor,
         fee_minor=one.fee_minor,
         reason=one.reason,
-        state=one.state,  # type: ignore[arg-type]
+        state=one.state,
         opened_at=one.opened_at,
         evidence_due_at=one.evidence_due_at,
         closed_at=one.closed_at,

@@ -18,6 +18,7 @@ from billing.payments import waiting
 from billing.payments.credits import Given, Wanted
 from billing.payments.people import Deed, Person
 from billing.payments.refunds import Refund
+from billing.payments.rooms import State as RefundState
 
 router = APIRouter(prefix="/v1", tags=["giving back"])
 
@@ -30,8 +31,6 @@ def _giver(idlefee: Engine, principal: SupportOrFinance) -> Person:
 Giver = Annotated[Person, Depends(_giver)]
 """Who may ask for money to be given back: support and finance, within their limits."""
 
-RefundState = Literal["asked", "approved", "sent", "pending", "succeeded", "failed", "refused"]
-CreditState = Literal["asked", "posted", "refused", "reversed"]
 OfOwner = Annotated[Id | None, Query()]
 
 
@@ -68,7 +67,7 @@ class CreditRow(BaseModel):
     code: str
     reason: str
     about: str | None
-    state: CreditState
+    state: credits_.State
     asked_by: str
     asked_at: Moment
     decided_by: str | None
@@ -173,7 +172,7 @@ def refuse_refund(idlefee: Engine, by: Giver, owner_id: PathId, refund_id: PathI
 def list_credits(
     idlefee: Engine,
     _principal: SupportOrFinance,
-    state: Annotated[CreditState, Query(description="where they stand")] = "asked",
+    state: Annotated[credits_.State, Query(description="where they stand")] = "asked",
     owner: OfOwner = None,
     cursor: Cursor = None,
     limit: Limit = 50,
@@ -237,7 +236,7 @@ def refund_row(one: Refund) -> RefundRow:
         amount_minor=one.amount_minor,
         code=one.reason_code,
         reason=one.reason,
-        state=one.state,  # type: ignore[arg-type]
+        state=one.state,
         asked_by=one.asked_by,
         asked_at=one.asked_at,
         decided_by=one.decided_by,
@@ -259,7 +258,7 @@ def credit_row(one: Given) -> CreditRow:
         code=one.reason_code,
         reason=one.reason,
         about=one.about,
-        state=one.state,  # type: ignore[arg-type]
+        state=one.state,
         asked_by=one.asked_by,
         asked_at=one.asked_at,
         decided_by=one.decided_by,

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -48,6 +48,7 @@ CODES = {
     Deed.WRITE_OFF: frozenset({Code.UNCOLLECTIBLE, Code.INSOLVENT, Code.TOO_SMALL, Code.DUNNING_ENDED}),
 }
 
+State = Literal["asked", "posted", "refused", "reversed"]
 ASKED, POSTED, REFUSED, REVERSED = "asked", "posted", "refused", "reversed"
 
 
@@ -73,7 +74,7 @@ class Given:
     about: str | None
     reason_code: str
     reason: str
-    state: str
+    state: State
     asked_by: str
     asked_at: int
     decided_by: str | None

@@ -4,6 +4,7 @@ the books follow the processor (`seen`); what may be sent to the bank is `eviden
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from sqlalchemy import Connection, func, insert, select, tuple_
 
@@ -24,6 +25,9 @@ class Decision(StrEnum):
     NOTE = "note"
 
 
+State = Literal["open", "won", "lost"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispute:
     """A dispute as `disputes` keeps it; `id` is the processor's name. Minor units, UTC seconds."""
@@ -36,7 +40,7 @@ class Dispute:
     amount_minor: int
     fee_minor: int
     reason: str
-    state: str
+    state: State
     opened_at: int
     evidence_due_at: int | None
     closed_at: int | None

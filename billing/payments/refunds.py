@@ -32,6 +32,7 @@ from billing.payments.rooms import (
     ASKED,
     FAILED,
     REFUSED,
+    State,
     TooMuch,
     credit_of,
     recount,
@@ -75,7 +76,7 @@ class Refund:
     withdrawn_minor: int  # of the seller's balance for it, which is what the books hold of it
     reason_code: str
     reason: str
-    state: str
+    state: State
     asked_by: str
     asked_at: int
     decided_by: str | None

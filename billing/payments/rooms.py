@@ -4,13 +4,14 @@ disputed (Stripe, "Refund and cancel payments"); to an owner, what is their cred
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, func, or_, select, update
 
 from billing.ledger import owner_balances
 from billing.store.payments import payments, refunds
 
+State = Literal["asked", "approved", "sent", "pending", "succeeded", "failed", "refused"]  # of a refund
 ASKED, APPROVED, SENT, PENDING = "asked", "approved", "sent", "pending"
 SUCCEEDED, FAILED, REFUSED = "succeeded", "failed", "refused"
 ON_ITS_WAY = (ASKED, APPROVED, SENT, PENDING)
