@@ -5,6 +5,7 @@ and no half-empty file. What is long waits on the disk in a file without a name,
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
@@ -24,12 +25,10 @@ def spooled(pieces: Iterable[str]) -> Iterator[bytes]:
 
 def spooled_file(write: Callable[[IO[bytes]], None]) -> Iterator[bytes]:
     """What `write` writes; it has written before this returns."""
-    file = SpooledTemporaryFile(HELD_IN_MEMORY_BYTES)  # noqa: SIM115 - it is closed by whoever reads it
-    try:
+    with ExitStack() as until_written:
+        file = until_written.enter_context(SpooledTemporaryFile(HELD_IN_MEMORY_BYTES))
         write(file)
-    except BaseException:
-        file.close()
-        raise
+        until_written.pop_all()  # from here on who reads it closes it
     file.seek(0)
     return _pieces(file)
 
