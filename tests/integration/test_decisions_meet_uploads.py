@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from api.wiring import Idlefee
 from api.worker import Worker
 from billing import decisions
-from billing.decisions import LOOK_AGAIN_AFTER_S
+from billing.decisions.fees import LOOK_AGAIN_AFTER_S
 from billing.engine import on_changes
 from billing.owners import give_token
 from billing.verify import Difference, verify
