@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import (
     JSON,
@@ -292,13 +292,15 @@ def keys_of(
     return given.clause(postgresql, given.bind(postgresql, rows)[name])
 
 
+Value = TypeVar("Value", str, int)
+
 _EACH = text("SELECT value FROM json_each(:given)")  # as text: as an expression it took longer to build than to answer
 
 
-def one_of(connection: Connection, column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
+def one_of(connection: Connection, column: ColumnElement[Value], values: Iterable[Value]) -> ColumnElement[bool]:
     """`column IN (values)` as the same SQL however many the values: PostgreSQL plans it once, not at every length."""
     if is_postgresql(connection):
-        return column == any_(bindparam(None, sorted(values), type_=ARRAY(Text)))
+        return column == any_(bindparam(None, sorted(values), type_=ARRAY(column.type)))
     given = bindparam("given", json.dumps(sorted(values)), type_=Text, unique=True)
     return column.in_(_EACH.bindparams(given))
 

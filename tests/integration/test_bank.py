@@ -16,6 +16,7 @@ from billing.ledger import trial_balance
 from billing.payments import by_hand
 from billing.payments.by_hand import BadRecord, Received
 from billing.reconcile.bank import lines as bank
+from billing.reconcile.bank.candidates import MOST_OF_AN_AMOUNT
 from billing.reconcile.bank.matching import Proposal
 from billing.reconcile.bank.reading import BankFormat, read_statement
 from billing.store.invoices import invoices
@@ -160,6 +161,14 @@ def test_a_number_within_a_longer_number_and_an_amount_that_differs_are_left_to_
     assert [one["because"] for one in by_text["ACME-2027-123"]] == ["ACME-2027-1 is open at that amount"]
     assert [one["because"] for one in by_text["ACME-2027-12"]] == ["names ACME-2027-12"]
     assert standing(world)["suspense"] == -7_00
+
+
+def test_thousands_of_invoices_of_the_same_amount_do_not_hide_the_one_that_is_named(world: Idlefee) -> None:
+    others = (an_invoice(f"i-{n}", n, 2_00, NOON + 3 * DAY) for n in range(1_000, 1_001 + MOST_OF_AN_AMOUNT))
+    with world.writing() as connection:
+        connection.execute(insert(invoices), [{**other, "owner_id": f"x{other['number']}"} for other in others])
+    assert imported(world, "2027-02-01,2.00,USD,for ACME-2027-1").matched == 1
+    assert told(world, "SELECT owner_id FROM payments") == [("ann",)]
 
 
 def test_a_person_decides_takes_it_back_and_decides_anew(world: Idlefee) -> None:

@@ -25,7 +25,7 @@ from billing.payments.paying import NothingToPay, pay_here
 from billing.payments.people import Deed, NotAllowed, Person
 from billing.payments.rooms import TooMuch
 from billing.payments.seen import AUTHENTICATE
-from billing.reconcile.bank.lines import OPEN, accept, import_lines, lines_after, proposals_of
+from billing.reconcile.bank.lines import OPEN, accept, import_lines, lines_after, proposals_of, to_record
 from billing.reconcile.bank.reading import BankLine
 from billing.reconcile.nightly import account_holder
 from billing.store.payments import payments
@@ -243,16 +243,20 @@ class Trouble:
             self._look_at_bank_lines(seller_id)
 
     def _look_at_bank_lines(self, seller_id: str) -> None:
-        """Finance believes a line that names an invoice, where somebody paid as much by hand."""
+        """Finance believes a line that names an open invoice, where somebody paid as much by hand; of one that names an
+        invoice which is settled meanwhile, that it is its owner's money.
+        """
         app = self.here.app
         with app.reading() as connection:
             open_ = lines_after(connection, seller_id=seller_id, state=OPEN)
         for row in open_:
-            named = [one for one in proposals_of(row) if one.kind == "payment"]
-            if named:
+            named = [one for one in proposals_of(row) if one.because.startswith("names ")]
+            owner_id = row["text"].rpartition(" ")[2]
+            if named or owner_id in self._by_id:
                 said = {"author": "finance:fay", "reason": "it names the invoice"}
                 with suppress(BadRecord):
-                    accept(app.engine, app.clock, seller_id, row["id"], named[0], **said)
+                    what = named[0] if named else to_record(owner_id)
+                    accept(app.engine, app.clock, seller_id, row["id"], what, **said)
                     self.here.counted["bank lines decided"] += 1
 
     def _pays(self, one: Driver, today: int) -> Iterator[BankLine]:

@@ -5,7 +5,7 @@ by hand. Reads only.
 from collections.abc import Collection, Sequence
 from itertools import chain
 
-from sqlalchemy import Column, ColumnElement, Connection, exists, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, exists, select
 
 from billing.invoices.standing import standings
 from billing.payments.by_hand import HAND
@@ -14,8 +14,9 @@ from billing.reconcile.bank.reading import BankLine
 from billing.store.invoices import invoices
 from billing.store.payments import payments
 from billing.store.reconciliation import bank_lines, payouts
+from sessions.database import one_of
 
-MOST_BILLS = 2_000  # more of one amount or number explain nothing
+MOST_OF_AN_AMOUNT = 2_000  # the latest; more of one amount explain nothing
 
 
 def awaited_payouts(connection: Connection, seller_id: str) -> list[Awaited]:
@@ -52,18 +53,20 @@ def _matched(seller_id: str, kind: str, id_: Column[str]) -> ColumnElement[bool]
 
 
 def open_bills(connection: Connection, seller_id: str, lines: Sequence[BankLine]) -> list[Bill]:
-    """Invoices that the lines may name, or that ask for an amount of theirs, as far as they are still open."""
+    """Invoices that the lines may name, or that ask for an amount of theirs, as far as they are still open.
+
+    An amount is shared by thousands, a number is not: those of an amount are bounded and never crowd out one that is
+    named.
+    """
     came_in = [line for line in lines if line.amount_minor > 0]
-    numbers = sorted(set(chain.from_iterable(numbers_in(line.text) for line in came_in)))
-    amounts = sorted({line.amount_minor for line in came_in})
-    likely = or_(invoices.c.number.in_(numbers), invoices.c.due_minor.in_(amounts))
-    statement = (
-        select(invoices.c.owner_id)
-        .where(invoices.c.seller_id == seller_id, invoices.c.kind == "invoice", likely)
-        .distinct()
-        .limit(MOST_BILLS)
-    )
-    return _open(connection, seller_id, connection.execute(statement).scalars().all())
+    numbers = set(chain.from_iterable(numbers_in(line.text) for line in came_in))
+    amounts = {line.amount_minor for line in came_in}
+    here = (invoices.c.seller_id == seller_id, invoices.c.kind == "invoice")
+    named = select(invoices.c.owner_id).where(*here, one_of(connection, invoices.c.number, numbers)).distinct()
+    latest = select(invoices.c.owner_id).where(*here, one_of(connection, invoices.c.due_minor, amounts))
+    by_amount = latest.order_by(invoices.c.issued_at.desc()).limit(MOST_OF_AN_AMOUNT)
+    owner_ids = {owner_id for statement in (named, by_amount) for owner_id in connection.execute(statement).scalars()}
+    return _open(connection, seller_id, owner_ids)
 
 
 def _open(connection: Connection, seller_id: str, owner_ids: Collection[str]) -> list[Bill]:
