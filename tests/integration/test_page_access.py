@@ -97,6 +97,7 @@ PAGES = {
     ("POST", "/me/preferences"): Page(OWNERS, {"language": "en"}),
     ("POST", "/me/push"): Page(OWNERS, {"subscription": "{}"}),
     ("POST", "/me/webhooks"): Page(OWNERS, {"url": "http://127.0.0.1/", "label": "x"}),
+    ("POST", "/me/chats"): Page(OWNERS, {"service": "sms", "to": "+49151"}),
     ("POST", "/me/contacts/{contact_id}/end"): HERS,
     ("GET", "/me/data.json"): HERS,
     ("GET", "/me/delete"): HERS,

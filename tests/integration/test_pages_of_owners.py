@@ -254,6 +254,17 @@ def test_a_webhook_shows_its_secret_once_and_is_removed(visited: Visits) -> None
     assert "Write an address such as" in words_of(visited.send("ann", page, form, 422, url="ftp://x").text)
 
 
+def test_a_number_is_told_by_a_service_that_is_configured(visited: Visits) -> None:
+    page, form = "/me/preferences", "/me/chats"
+    assert form not in visited.get("ann", page), "without a service there is nothing to add"
+    visited.app.settings.chat_services = '{"sms": "json://127.0.0.1/{to}"}'
+    visited.send("ann", page, form, service="sms", to="+49 151 1234", label="My phone")
+    assert "My phone Chat, sms:+491511234, since" in visited.read("ann", page)
+    answer = visited.send("ann", page, form, 422, service="sms", to="a;b", label="My phone")
+    assert "Write a number with its country code" in words_of(answer.text)
+    visited.send("ann", page, form, 422, service="pigeon", to="+491511234", label="")
+
+
 def test_a_browser_is_kept_as_a_contact_and_known_by_no_other(visited: Visits) -> None:
     keys = {"p256dh": "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM"}
     sent: dict[str, Any] = {"endpoint": "https://push.example.com/abc", **keys, "auth": "tBHItJI5svbpez7KI4CCXg"}

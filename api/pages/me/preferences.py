@@ -1,14 +1,16 @@
-"""`/me/preferences`: what an owner hears, in which language, when not, and where: browsers, webhooks, e-mail.
+"""`/me/preferences`: what an owner hears, in which language, when not, and where: browsers, webhooks, chat, e-mail.
 
 Which of it may be chosen, `billing.notices.preferences` and `billing.notices.contacts` say.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import Connection
 
+from api.channels.chat import services_of
 from api.contacts import new_contact
 from api.guard import Engine
 from api.inputs import PathId
@@ -17,6 +19,7 @@ from api.pages.me.whose import OwnerId
 from api.pages.queries import owners as queries
 from api.pages.rendering import page
 from api.pages.visitors import Form, OwnForm, SentForm
+from api.wiring import Idlefee
 from billing.notices.contacts import (
     CHAT,
     EMAIL,
@@ -39,13 +42,16 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 def _page(
     request: Request,
+    idlefee: Idlefee,
     connection: Connection,
     owner_id: str,
     wrong: tuple[Form, Mapping[str, str]] | None = None,
-    webhook: tuple[Form, str] | None = None,
+    refused: Mapping[str, tuple[Form, str]] = MappingProxyType({}),
     secret_of: Contact | None = None,
 ) -> Response:
-    """The page; `wrong` and `webhook` are forms that were not accepted, and why; `secret_of` has just been added."""
+    """The page; `wrong` and `refused` (by channel) are forms that were not accepted, and why; `secret_of` has just been
+    added.
+    """
     kept, contacts = preferences_of(connection, owner_id), contacts_of(connection, owner_id)
     one = owner(connection, owner_id)
     zones = queries.every_zone(connection)
@@ -59,7 +65,7 @@ def _page(
     return page(
         request,
         "me/preferences.html",
-        422 if faults or webhook else 200,
+        422 if faults or refused else 200,
         owner=one,
         contacts=contacts,
         channels=_channels(bool(one.email), {contact.channel for contact in contacts}),
@@ -71,7 +77,8 @@ def _page(
         shown=shown if sent is None else {name: sent[name] for name in shown},
         faults=faults,
         saved="saved" in request.query_params,
-        webhook=webhook,
+        services=services_of(idlefee.settings.chat_services or "{}"),
+        refused=refused,
         secret_of=secret_of,
     )
 
@@ -84,7 +91,7 @@ def _channels(has_email: bool, others: set[str]) -> list[str]:
 @router.get("/me/preferences")
 def preferences(request: Request, idlefee: Engine, owner_id: OwnerId) -> Response:
     with idlefee.reading() as connection:
-        return _page(request, connection, owner_id)
+        return _page(request, idlefee, connection, owner_id)
 
 
 @router.post("/me/preferences")
@@ -103,7 +110,7 @@ def change_preferences(request: Request, idlefee: Engine, owner_id: OwnerId, for
             except BadPreferences as error:
                 faults = {where: f"{what[0].upper()}{what[1:]}." for where, what in error.faults}
         if wanted is None:
-            return _page(request, connection, owner_id, (form, faults))
+            return _page(request, idlefee, connection, owner_id, (form, faults))
         set_language(connection, owner_id, form["language"])
         save_preferences(connection, owner_id, wanted, idlefee.clock.now())
     return RedirectResponse("/me/preferences?saved", 303)
@@ -145,18 +152,34 @@ def add_browser(idlefee: Engine, owner_id: OwnerId, form: SentForm) -> Response:
 @router.post("/me/webhooks")
 def add_webhook(request: Request, idlefee: Engine, owner_id: OwnerId, form: SentForm) -> Response:
     """A program of the owner's is told as well; its secret is shown on the answer, and never again."""
+    details = {"url": form["url"]}
+    wanted = "Write an address such as https://example.com/hooks/idlefee: public, without user, password or fragment."
     with idlefee.writing() as connection:
         try:
-            label = form["label"] or "A program"
-            made = new_contact(idlefee, connection, owner_id, WEBHOOK, label, {"url": form["url"]})
+            made = new_contact(idlefee, connection, owner_id, WEBHOOK, form["label"] or "A program", details)
         except (BadContact, TooManyContacts) as error:
-            return _page(request, connection, owner_id, webhook=(form, _said(error)))
-        return _page(request, connection, owner_id, secret_of=made)
+            refused = {WEBHOOK: (form, _said(error, wanted))}
+            return _page(request, idlefee, connection, owner_id, refused=refused)
+        return _page(request, idlefee, connection, owner_id, secret_of=made)
 
 
-def _said(error: BadContact | TooManyContacts) -> str:
+@router.post("/me/chats")
+def add_chat(request: Request, idlefee: Engine, owner_id: OwnerId, form: SentForm) -> Response:
+    """A number or a name of the owner's at one of the services is told as well."""
+    details = {"service": form["service"], "to": form["to"].replace(" ", "")}
+    wanted = "Write a number with its country code, such as +4915112345678, or the name that the service knows."
+    with idlefee.writing() as connection:
+        try:
+            new_contact(idlefee, connection, owner_id, CHAT, form["label"] or details["service"], details)
+        except (BadContact, TooManyContacts) as error:
+            refused = {CHAT: (form, _said(error, wanted))}
+            return _page(request, idlefee, connection, owner_id, refused=refused)
+    return RedirectResponse("/me/preferences#where", 303)
+
+
+def _said(error: BadContact | TooManyContacts, wanted: str) -> str:
     if isinstance(error, BadContact):
-        return "Write an address such as https://example.com/hooks/idlefee: public, without user, password or fragment."
+        return wanted
     return f"{MOST_CONTACTS} are the most: remove one that nobody reads any more."
 
 
