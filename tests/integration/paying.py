@@ -11,7 +11,6 @@ from sqlalchemy import insert, select
 from api.sandbox import payments as sandbox_payments
 from api.sandbox import setups as sandbox_setups
 from api.sandbox.serving import Sandbox, sandbox_running
-from api.settings import Settings
 from api.wiring import Idlefee, running
 from api.worker import Worker
 from billing.jobs import schedule
@@ -26,6 +25,7 @@ from billing.store.invoices import invoices
 from billing.store.payments import payments
 from sessions.clock import FixedClock
 from sessions.sites import add_seller
+from tests.integration.small_world import settings_with
 
 NOW = 1_800_000_000
 VISA, DECLINES, AUTHENTICATES, DISPUTES = (
@@ -136,15 +136,8 @@ def confirm_at_bank(sandbox: Sandbox, payment_ref: str, *, passed: bool = True) 
 def till(url: str, now: int = NOW) -> Iterator[Till]:
     """Acme and Ann, at a sandbox of their own."""
     clock = FixedClock(now)
-    with sandbox_running(clock) as sandbox:
-        settings = Settings(
-            database_url=url,
-            stripe_key=sandbox.key,
-            stripe_url=sandbox.url,
-            stripe_webhook_secret=sandbox.webhook_secret,
-        )
-        with running(settings, clock) as app:
-            with app.writing() as connection:
-                add_seller(connection, "acme", "Acme", "UTC", now)
-                add_owner(connection, Owner("ann", "Ann", "ann@example.com"), now)
-            yield Till(app, clock, sandbox)
+    with sandbox_running(clock) as sandbox, running(settings_with(url, sandbox), clock) as app:
+        with app.writing() as connection:
+            add_seller(connection, "acme", "Acme", "UTC", now)
+            add_owner(connection, Owner("ann", "Ann", "ann@example.com"), now)
+        yield Till(app, clock, sandbox)

@@ -22,18 +22,24 @@ LATER = NOON + 30 * 24 * 3600  # when they are told: every session in them is ov
 SITES = {"harbour": ("h1", "h2"), "market": ("m1",)}
 
 
+def settings_with(url: str, sandbox: Sandbox | None) -> Settings:
+    """The database's, and with a sandbox the card processor's too."""
+    settings = Settings(database_url=url)
+    if sandbox is not None:
+        settings.stripe_key, settings.stripe_url = sandbox.key, sandbox.url
+        settings.stripe_webhook_secret = sandbox.webhook_secret
+    return settings
+
+
 @contextmanager
 def small_world(url: str, now: int = LATER, sandbox: Sandbox | None = None) -> Iterator[Idlefee]:
     """A running product on `url` with sites, stations and one owner, `ann`, whose token is `ANN`. Cards are charged at
     the sandbox; without one, not at all. Both live by one clock.
     """
     clock = FixedClock(now)
-    settings = Settings(database_url=url)
     if sandbox is not None:
-        settings.stripe_key, settings.stripe_url = sandbox.key, sandbox.url
-        settings.stripe_webhook_secret = sandbox.webhook_secret
         sandbox.state.follow(clock)
-    with running(settings, clock) as app:
+    with running(settings_with(url, sandbox), clock) as app:
         with app.writing() as connection:
             add_seller(connection, "acme", "Acme", "UTC", NOON)
             for site_id, stations in SITES.items():

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from random import Random
 
 from api.sandbox.serving import Sandbox, sandbox_running
-from api.settings import Settings
 from api.wiring import Idlefee, running
 from billing.assignments import add_version, assign
 from billing.invoices.policy import Dunning, Policy, decide
@@ -16,6 +15,7 @@ from billing.tariffs.model import Tariff, Tax
 from sessions.clock import FixedClock
 from sessions.sites import add_seller, add_site, add_station
 from tests.integration.paying import choose
+from tests.integration.small_world import settings_with
 
 BEGINS = 1_802_217_600  # 2027-02-10: a month's end, and with it monthly invoices, falls into the month that is lived
 CAME = BEGINS - 2 * 24 * 3600  # before that owners come with their cards
@@ -135,12 +135,5 @@ def add_card(app: Idlefee, sandbox: Sandbox, driver: Driver, card: str) -> None:
 def network(url: str) -> Iterator[tuple[Idlefee, FixedClock, Sandbox]]:
     """A running product whose cards are charged at a sandbox, two days before the first morning."""
     clock = FixedClock(CAME)
-    with sandbox_running(clock) as sandbox:
-        settings = Settings(
-            database_url=url,
-            stripe_key=sandbox.key,
-            stripe_url=sandbox.url,
-            stripe_webhook_secret=sandbox.webhook_secret,
-        )
-        with running(settings, clock) as app:
-            yield app, clock, sandbox
+    with sandbox_running(clock) as sandbox, running(settings_with(url, sandbox), clock) as app:
+        yield app, clock, sandbox
