@@ -99,6 +99,8 @@ class SmtpServer:
                 _refused, answer = await client.send_message(message)
                 return _nameless(answer)[:200]
             finally:
+                if isinstance(client.transport, asyncio.WriteTransport):
+                    client.transport.abort()  # TLS would wait for a goodbye, and the loop ends before it comes
                 client.close()
 
 
