@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from billing.store.tables import jobs
 from sessions.clock import Clock
-from sessions.database import bulk_insert, for_update, is_postgresql, writing
+from sessions.database import bulk_insert, for_update, is_postgresql, kept_json, writing
 from sessions.store.queries import SessionKey
 
 MOST_ATTEMPTS = 12
@@ -75,7 +75,7 @@ def session_job(kind: str, key: SessionKey, due_at: int, **more: Any) -> Job:
 def schedule(connection: Connection, new: Iterable[Job], now: int) -> None:
     """Write the steps; one that waits already keeps its body and takes the earlier time."""
     rows = sorted(
-        (job.key, job.site_id, job.kind, job.together, _compact(job.body), job.due_at, 0, False, now)
+        (job.key, job.site_id, job.kind, job.together, kept_json(job.body), job.due_at, 0, False, now)
         for job in {job.key: job for job in new}.values()
     )
     bulk_insert(
@@ -85,10 +85,6 @@ def schedule(connection: Connection, new: Iterable[Job], now: int) -> None:
         rows,
         conflict="ON CONFLICT (key) DO UPDATE SET due_at = excluded.due_at WHERE jobs.due_at > excluded.due_at",
     )
-
-
-def _compact(body: Mapping[str, Any]) -> str:
-    return json.dumps(body, separators=(",", ":"))
 
 
 # -- what a worker does -------------------------------------------------------------------------------------
@@ -153,7 +149,7 @@ class Turn:
     def go_on(self, job: Job, due_at: int, body: Mapping[str, Any]) -> None:
         """The step did a part: it comes again for the rest, as `body` tells."""
         self.postpone(job, due_at)
-        _change(self.connection, [job], body=_compact(body))
+        _change(self.connection, [job], body=kept_json(body))
 
     def leave(self, job: Job, until: int, because: str) -> None:
         """The step waits for somebody else's trouble to pass: nobody takes it before, and no attempt is counted."""

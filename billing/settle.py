@@ -4,7 +4,6 @@ First bill, late event, waiver, excuse, re-rate, claim, review decision: each re
 Callers hold the lock of the session's station. Posted entries never change; a zero difference posts nothing.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
@@ -19,7 +18,7 @@ from billing.owners import holder_at, holdings_of
 from billing.rating import Context, FeeReport, Occupancy, rate, report_to_json
 from billing.store.tables import charges
 from billing.tariffs import Tariff
-from sessions.database import bulk_overwrite, keys_of
+from sessions.database import bulk_overwrite, kept_json, keys_of
 from sessions.facts import FOREVER, Fact, Kind, facts_of, site_facts
 from sessions.folding import Folded
 from sessions.machine import Span
@@ -231,7 +230,7 @@ def charge_for(one: Assessment, before: Charge | None, now: int, due_to_be_final
         settled_at=before.settled_at if before else now,
         assessed_at=one.folded.folded_at,
         finalised_at=finalised.recorded_at if finalised else None,
-        report=json.dumps(report_to_json(report), separators=(",", ":")),
+        report=kept_json(report_to_json(report)),
     )
 
 

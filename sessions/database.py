@@ -292,6 +292,14 @@ def keys_of(
     return given.clause(postgresql, given.bind(postgresql, rows)[name])
 
 
+_KEPT = json.JSONEncoder(separators=(",", ":"))  # made once: `json.dumps` makes one each time it is not told the usual
+
+
+def kept_json(value: Any) -> str:
+    """JSON as columns keep it: without spaces."""
+    return _KEPT.encode(value)
+
+
 Value = TypeVar("Value", str, int)
 
 _EACH = text("SELECT value FROM json_each(:given)")  # as text: as an expression it took longer to build than to answer

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
+from sessions.database import kept_json
 from sessions.events import Event, EventType, in_order
 from sessions.machine import CAR, Car, Span, Timeline, fold
 from sessions.store.last_word import Window, last_heard, others_heard
@@ -172,7 +173,7 @@ def _finish(
 
 def spans_to_json(timeline: Timeline) -> str:
     """The compact form kept with the snapshot: enough to price the session again."""
-    return json.dumps({"car": timeline.car, "excused": timeline.excused}, separators=(",", ":"))
+    return kept_json({"car": timeline.car, "excused": timeline.excused})
 
 
 def timeline_from_snapshot(row: Mapping[str, Any] | RowMapping) -> Timeline:

@@ -6,7 +6,6 @@ money: the listeners do.
 """
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from sessions.database import bulk_insert
+from sessions.database import bulk_insert, kept_json
 from sessions.events import MAX_AHEAD_S, Event, SessionEvent, content_digest
 from sessions.folding import Folded, refold
 from sessions.store import queries
@@ -205,9 +204,7 @@ def _store(connection: Connection, new: Sequence[_New], now: int) -> dict[Sessio
                 event.seq,
                 event.cause,
                 one.token_id,
-                None
-                if event.data is None
-                else json.dumps(event.data.model_dump(exclude_none=True), separators=(",", ":")),
+                None if event.data is None else kept_json(event.data.model_dump(exclude_none=True)),
                 offset_s,
                 now,
                 one.upload.author,

@@ -23,7 +23,7 @@ from billing.payments.seen import converge_payment, payment_behind
 from billing.payments.setups import look_at_setup, setup_called
 from billing.store.payments import UNSETTLED, payment_methods, payments, processor_events
 from sessions.clock import Clock
-from sessions.database import bulk_insert, reading, writing
+from sessions.database import bulk_insert, kept_json, reading, writing
 
 HANDLE = "processor_event"
 POLL_EVERY_S = 300
@@ -67,7 +67,7 @@ def _step(event: EventSeen, now: int) -> Job:
 
 
 def _payload(event: EventSeen) -> str:
-    return json.dumps({**event.kept, "object": event.object_kind, "payment": event.payment_ref}, separators=(",", ":"))
+    return kept_json({**event.kept, "object": event.object_kind, "payment": event.payment_ref})
 
 
 class Looking:

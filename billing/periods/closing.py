@@ -4,7 +4,6 @@ entries of that month (`sessions/migrations/guards.py`); what corrects them is p
 There is no way back: a month that was told to an office is not told again in other words.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from billing.periods.checks import HOW_MANY, Check, checks
 from billing.periods.months import NotYet, Span, last_closed, next_to_close
 from billing.statements import Month
 from billing.store.periods import periods
-from sessions.database import for_update, is_postgresql, reading, writing
+from sessions.database import for_update, is_postgresql, kept_json, reading, writing
 from sessions.store.tables import sellers
 
 SORTING_MEMORY = "48MB"  # for this transaction alone: PostgreSQL would sort a large month on disk
@@ -116,7 +115,7 @@ def close(
                 closed_at=now,
                 author=author,
                 reason=reason,
-                checks=json.dumps([check.to_json() for check in done], separators=(",", ":")),
+                checks=kept_json([check.to_json() for check in done]),
             )
         )
     return Closed(of, done, author, reason, now)

@@ -6,7 +6,6 @@ time as real ones do, and belong to two hundred sites.
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from billing.assignments import assign, install_presets
 from billing.rating import Context, rate, report_to_json
 from billing.rerate import Comparison, Question, compare
 from billing.tariffs import preset
-from sessions.database import connect, migrate, writing
+from sessions.database import connect, kept_json, migrate, writing
 from sessions.machine import Car, Span, Timeline
 from sessions.sites import add_seller, add_site
 from tests.databases import postgres_server, sqlite_url
@@ -160,7 +159,7 @@ def a_report() -> str:
     car = (Span(0, 10, Car.CONNECTED), Span(10, 1_800, Car.CHARGING), Span(1_800, 2_700, Car.COMPLETE))
     timeline = Timeline(0, 2_700, 2_700, "1", None, car, (), (), (), 1, None)
     report = rate(timeline, preset("standard"), Context(zone=ZoneInfo("UTC")))
-    return json.dumps(report_to_json(report), separators=(",", ":"))
+    return kept_json(report_to_json(report))
 
 
 # -- what it took -------------------------------------------------------------------------------------------------
