@@ -13,6 +13,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine
 
+from api import logs
 from tests.databases import PostgresDatabases, SharedStatements, SqliteDatabases, folder_in_memory, postgres_server
 
 # `make soak` sets IDLEFEE_TESTS=soak. CI repeats the same examples every time, so that a red run means a
@@ -46,7 +47,8 @@ def _shared_statements() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _logs_of_one_test() -> Iterator[None]:
-    """What a program logs to in one test is closed in the next."""
+    """As the product logs, and afresh: what a program logs to in one test is closed in the next."""
+    logs.configure()
     yield
     structlog.reset_defaults()
 

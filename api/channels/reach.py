@@ -10,7 +10,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
@@ -65,7 +65,11 @@ class Reach:
     def __init__(self, networks: str | None = None, resolve: Resolve = _resolve) -> None:
         self._networks = networks_of(networks)
         self._resolve = resolve
-        self._tls = ssl.create_default_context()
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Made for the first address of https: it reads every certificate authority there is."""
+        return ssl.create_default_context()
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
         """The number of the answer. Raises `Gone` for an address we do not go to, `Down` where nobody answers."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from sqlalchemy import text
@@ -22,9 +23,15 @@ LATER = NOON + 30 * 24 * 3600  # when they are told: every session in them is ov
 SITES = {"harbour": ("h1", "h2"), "market": ("m1",)}
 
 
+@cache
+def _of_nobody() -> Settings:
+    """The defaults, made once: asking the environment for each took as long as the rest of a world."""
+    return Settings()
+
+
 def settings_with(url: str, sandbox: Sandbox | None) -> Settings:
     """The database's, and with a sandbox the card processor's too."""
-    settings = Settings(database_url=url)
+    settings = _of_nobody().model_copy(update={"database_url": url})
     if sandbox is not None:
         settings.stripe_key, settings.stripe_url = sandbox.key, sandbox.url
         settings.stripe_webhook_secret = sandbox.webhook_secret
