@@ -22,7 +22,7 @@ from api.channels import channels_of, mailer_of
 from api.wiring import Idlefee
 from billing import decisions, jobs, orders, timers
 from billing.engine import LOOK_AT_CHARGING, LOOK_AT_STAY
-from billing.invoices import issuing
+from billing.invoices import issuing, waking
 from billing.invoices import sides as invoices
 from billing.jobs import Hopeless, Job, Lease
 from billing.notices import Channel, Notices
@@ -96,6 +96,7 @@ def steps_over(
         decisions.LOOK_AGAIN: Step(timers.token_given, at_once=1, turns=50),
         orders.STEP: Step(orders.take_over, at_once=1),
         invoices.STEP: Step(issuing.issue_due, at_once=20, turns=5),
+        waking.WAKE: Step(waking.wake, at_once=1),
         HANDLE: Step(looking.handle, at_once=1, turns=20, outside=True),
         COLLECT: Step(Collecting(processor).collect, at_once=1, turns=20, outside=True),
         POLL: Step(looking.poll, at_once=1, outside=True),

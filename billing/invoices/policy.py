@@ -2,7 +2,7 @@
 follows when nothing helped, and who may give how much back.
 
 Each decision is a new version with its author and reason; the newest holds, for whatever is done from then on. What was
-issued under an older one stays as it is. Nothing is issued or collected here.
+issued under an older one stays as it is, what was carried is looked at again (`waking`). Nothing is issued here.
 """
 
 import re
@@ -15,6 +15,7 @@ from sqlalchemy import Connection, insert, select
 
 from billing import forms
 from billing.decisions import ReasonMissing
+from billing.invoices.waking import wake_later
 from billing.money import is_currency
 from billing.payments.amounts import minimum_minor
 from billing.store.invoices import seller_policies
@@ -198,4 +199,5 @@ def decide(connection: Connection, seller_id: str, policy: Policy, *, author: st
             reason=reason,
         )
     )
+    wake_later(connection, seller_id, now)
     return made

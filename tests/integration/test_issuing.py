@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from api.worker import Worker
 from billing import decisions, jobs
 from billing.assignments import add_version, assign
-from billing.invoices import issuing, sides
+from billing.invoices import issuing, sides, waking
 from billing.invoices.standing import standing
 from billing.jobs import Lease
 from billing.orders import carry_out
@@ -88,6 +89,25 @@ def test_a_session_that_changes_hands_is_credited_to_one_and_invoiced_to_the_oth
             ("ann", 2_00),
             ("bob", 2_00),
         ]
+
+
+def test_what_waits_follows_a_new_policy(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waking, "AT_ONCE", 1)
+    with small_world(database_url) as app:
+        with app.writing() as connection:
+            add_owner(connection, Owner("bob", "Bob", None), NOON)
+            give_token(connection, app.names, uid="BOB", owner_id="bob", author="test", now=NOON)
+        set_policy(app, invoice_at="monthly")
+        post(app, a_session("h1", "a"), a_session("m1", "b", token="BOB"))
+        Worker(app, channels=[]).run_due()
+        assert [row[:2] for row in carried(app)] == [("ann", 2_00), ("bob", 2_00)]
+        set_policy(app, invoice_at="session_end")
+        Worker(app, channels=[]).run_due()
+        assert issued(app) == [], "somebody may still be carrying by the old one"
+        set_clock(app, LATER + waking.AFTER_S)
+        Worker(app, channels=[]).run_due()
+        assert [total for _, total, *_ in issued(app)] == [2_00, 2_00]
+        assert carried(app) == []
 
 
 @pytest.mark.parametrize("when", ["daily", "monthly"])
