@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     stripe_webhook_secret: str | None = Field(
         None, repr=False, description="what Stripe signs its webhooks with; several, with commas, while one is rolled"
     )
+    stripe_seller: str | None = Field(
+        None, description="the seller whose account at Stripe it is; none: who collects by card first"
+    )
     digests: Path | None = Field(None, description="the folder where a line a day is left that proves the day's books")
     support_waives_up_to_minor: int = Field(20_00, ge=0, description="the most that support waives by itself")
 

@@ -77,6 +77,7 @@ def steps_over(
     post: Letters,
     processor: Processor | None,
     digests: Path | None = None,
+    stripe_seller: str | None = None,
 ) -> dict[str, Step]:
     """Every kind of job and its step, those that people wait for first."""
     notices = Notices(channels, link)
@@ -104,7 +105,7 @@ def steps_over(
         LOOK_AT_ARREARS: Step(look_due, at_once=20, turns=5),
         returning.SCAN: Step(returning.scan, at_once=1, turns=50),
         returning.STEP: Step(returning.return_due, at_once=20, turns=5),
-        nightly.STEP: Step(nightly.Reconciling(processor).nightly, at_once=1, outside=True),
+        nightly.STEP: Step(nightly.Reconciling(processor, stripe_seller).nightly, at_once=1, outside=True),
         bank_lines.RECORD: Step(bank_lines.record_payment, at_once=1, turns=50),
         DETACH: Step(cards.detach, at_once=1, turns=20, outside=True),
         FORGET: Step(cards.forget, at_once=1, turns=20, outside=True),
@@ -126,7 +127,12 @@ class Worker:
         self._app = app
         post = Letters(mailer_of(app), settings.sender, app.secret, settings.home)
         self._steps = steps_over(
-            channels_of(app) if channels is None else channels, link, post, app.processor, settings.digests
+            channels_of(app) if channels is None else channels,
+            link,
+            post,
+            app.processor,
+            settings.digests,
+            settings.stripe_seller,
         )
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self.run, name="worker", daemon=True)

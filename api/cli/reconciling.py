@@ -82,7 +82,7 @@ def _runs(
         ids = [one.id for one in sellers_after(connection, "", MOST_LISTED)]
         ids = ids if seller is None else [known(connection, seller).id]
         now = idlefee.clock.now()
-        holder = account_holder(connection)
+        holder = account_holder(connection, idlefee.settings.stripe_seller)
         begin = {id_: begins_at(connection, id_, now) if since is None else since for id_ in ids}
     if idlefee.processor is None:
         note("no card processor is set up: the books are compared with the bank alone")

@@ -1,7 +1,7 @@
 """Who reconciles by itself: a step a seller, each night, a day of the past at a time.
 
-The processor's account is the product's one account; it belongs to the seller of the first payment by card. Every
-other seller's books are compared with the bank alone.
+The processor's account is the product's one account; it belongs to the seller that the operator named, else to that of
+the first payment by card. Every other seller's books are compared with the bank alone.
 """
 
 from collections.abc import Iterable
@@ -17,6 +17,7 @@ from billing.reconcile.running import reconcile
 from billing.store.payments import payments
 from billing.store.reconciliation import bank_lines
 from sessions.database import reading
+from sessions.registry import seller
 from sessions.store.tables import sellers
 
 STEP = "reconcile"
@@ -25,8 +26,13 @@ NIGHT_S = 3 * 3600  # after midnight, UTC
 OVERLAP_S = DAY_S  # looked at again: what lists said too late; what was pending then is asked for by name
 
 
-def account_holder(connection: Connection) -> str | None:
-    """The seller whose account at the processor it is; none before anything was collected by card."""
+def account_holder(connection: Connection, named: str | None = None) -> str | None:
+    """The seller whose account at the processor it is: who was `named`, else who collected by card first; none before
+    anything was collected. Sellers that share an account are paid out together, into its holder's books. Raises
+    `Unknown`.
+    """
+    if named is not None:
+        return seller(connection, named).id
     first = select(payments.c.seller_id).where(payments.c.means == rows.CARD)
     by_card: str | None = connection.execute(
         first.order_by(payments.c.created_at, payments.c.owner_id, payments.c.id).limit(1)
@@ -69,8 +75,8 @@ def _next_night(now: int) -> int:
 class Reconciling:
     """The step. Without a processor the bank alone is compared."""
 
-    def __init__(self, processor: Processor | None) -> None:
-        self._processor = processor
+    def __init__(self, processor: Processor | None, holder: str | None = None) -> None:
+        self._processor, self._holder = processor, holder
 
     def nightly(self, lease: Lease) -> None:
         """Compare one day of the past, then the next; once the present is reached, come again the next night."""
@@ -81,7 +87,7 @@ class Reconciling:
         (job,) = lease.jobs
         seller_id, now = job.body["seller_id"], lease.clock.now()
         with reading(lease.engine) as connection:
-            holder = account_holder(connection)
+            holder = account_holder(connection, self._holder)
             since = job.body["since"]
             since = begins_at(connection, seller_id, now) if since is None else since
         until = min(now + 1, since + DAY_S)

@@ -12,8 +12,6 @@ from sqlalchemy import delete, insert, update
 from billing.payments import by_hand
 from billing.payments.by_hand import Received
 from billing.reconcile import differences
-from billing.reconcile.bank import lines as bank
-from billing.reconcile.bank.reading import BankFormat, read_statement
 from billing.reconcile.cases import Code
 from billing.reconcile.facts import as_finding
 from billing.reconcile.running import reconcile
@@ -261,45 +259,6 @@ def test_a_refund_that_is_not_there_is_named(at: Till) -> None:
 
     at.reconcile()
     assert at.open() == {"refund ref_1": Code.MISSING_THERE}
-
-
-def test_a_payout_goes_through_transit_to_the_bank(at: Till) -> None:
-    at.paid(6_00)
-    at.sandbox.orders.advance(7 * DAY)
-    (payout,) = at.sandbox.orders.pay_out()
-    assert at.reconcile().found == 0
-    assert at.agrees()
-    in_transit = at.standing()["in_transit"]
-    assert in_transit == payout["amount"]
-
-    later = "2027-03-30"
-    imported(at, f"{later},0.01,USD,interest")
-    at.reconcile()
-    assert set(at.open().values()) == {Code.PAYOUT_NOT_AT_BANK, Code.BANK_LINE_UNKNOWN}
-
-    imported(at, f"2027-02-24,{in_transit / 100:.2f},USD,STRIPE")
-    at.reconcile()
-    assert set(at.open().values()) == {Code.BANK_LINE_UNKNOWN}
-    assert at.standing()["bank"] == in_transit + 1
-    assert "in_transit" not in at.standing()
-
-
-def imported(at: Till, *rows: str) -> None:
-    content = "\n".join(("date,amount,currency,text", *rows)).encode()
-    bank.import_lines(at.app.engine, at.app.clock, "acme", read_statement(content, BankFormat()), author="finance")
-
-
-def test_a_payout_that_came_back_was_never_sent_and_its_bank_line_says_so(at: Till) -> None:
-    at.paid(6_00)
-    at.sandbox.orders.advance(7 * DAY)
-    (payout,) = at.sandbox.orders.pay_out()
-    at.reconcile()
-    imported(at, f"2027-02-24,{payout['amount'] / 100:.2f},USD,STRIPE")
-    at.sandbox.orders.fail_payout(str(payout["id"]))
-
-    at.reconcile()
-    assert set(at.open().values()) == {Code.BANK_LINE_DIFFERS}
-    assert at.agrees()
 
 
 def test_what_the_processor_cannot_explain_is_named(at: Till) -> None:
