@@ -12,6 +12,7 @@ from api.guard import Engine, Staff, SupportOrOperator
 from api.inputs import Body, Id, Moment, PathId, Text64, Text128
 from api.paging import Cursor, Limit, Page, page_of, place_of
 from api.problems import Problem, not_found
+from billing import keeping
 from billing.decisions import token_given
 from billing.ledger import owner_balances
 from billing.owners import (
@@ -20,10 +21,8 @@ from billing.owners import (
     HeldToken,
     Owner,
     Vehicle,
-    add_owner,
     add_vehicle,
     change_vehicle,
-    end_token,
     give_token,
     owner,
     owners_after,
@@ -128,11 +127,11 @@ def list_owners(idlefee: Engine, _principal: Staff, cursor: Cursor = None, limit
 
 
 @router.post("/owners", status_code=201, responses=WRITES)
-def create_owner(idlefee: Engine, _principal: SupportOrOperator, new: NewOwner) -> OwnerRow:
+def create_owner(idlefee: Engine, principal: SupportOrOperator, new: NewOwner) -> OwnerRow:
     """Add somebody who pays."""
     one = Owner(new.id or f"o-{secrets.token_hex(8)}", new.name, new.email, new.language)
     with idlefee.writing() as connection:
-        add_owner(connection, one, idlefee.clock.now())
+        keeping.add_owner(connection, one, author=principal.author, now=idlefee.clock.now())
     return owner_row(one)
 
 
@@ -181,10 +180,11 @@ def add_token(idlefee: Engine, principal: SupportOrOperator, owner_id: PathId, n
 
 
 @router.delete("/owners/{owner_id}/tokens/{token_id}", status_code=204, responses=WRITES)
-def remove_token(idlefee: Engine, _principal: SupportOrOperator, owner_id: PathId, token_id: PathId) -> None:
+def remove_token(idlefee: Engine, principal: SupportOrOperator, owner_id: PathId, token_id: PathId) -> None:
     """The token stands for the owner no longer, from now on; what it was used for before stays theirs."""
     with idlefee.writing() as connection:
-        if not end_token(connection, owner_id, token_id, idlefee.clock.now()):
+        now = idlefee.clock.now()
+        if not keeping.end_token(connection, owner_id, token_id, author=principal.author, now=now):
             raise not_found("token that stands for this owner now")
 
 
@@ -196,26 +196,30 @@ class NewVehicle(Body):
 
 @router.post("/owners/{owner_id}/vehicles", status_code=201, responses=WRITES)
 def add_vehicle_of_owner(
-    idlefee: Engine, _principal: SupportOrOperator, owner_id: PathId, new: NewVehicle
+    idlefee: Engine, principal: SupportOrOperator, owner_id: PathId, new: NewVehicle
 ) -> VehicleRow:
     """Add a car of the owner's."""
-    return new_vehicle(idlefee, owner_id, new)
+    return new_vehicle(idlefee, owner_id, new, staff=principal.author)
 
 
 @router.delete("/owners/{owner_id}/vehicles/{vehicle_id}", status_code=204, responses=WRITES)
 def remove_vehicle_of_owner(
-    idlefee: Engine, _principal: SupportOrOperator, owner_id: PathId, vehicle_id: PathId
+    idlefee: Engine, principal: SupportOrOperator, owner_id: PathId, vehicle_id: PathId
 ) -> None:
     """The owner has this car no longer."""
-    drop_vehicle(idlefee, owner_id, vehicle_id)
+    drop_vehicle(idlefee, owner_id, vehicle_id, staff=principal.author)
 
 
-def new_vehicle(idlefee: Engine, owner_id: str, new: NewVehicle) -> VehicleRow:
-    """Add a car; raises a `Problem` for a token that is not its owner's."""
+def new_vehicle(idlefee: Engine, owner_id: str, new: NewVehicle, *, staff: str | None = None) -> VehicleRow:
+    """Add a car, for its owner or as one of the staff; raises a `Problem` for a token that is not its owner's."""
     vehicle = Vehicle(f"v-{secrets.token_hex(6)}", new.name, new.plate, new.token_id)
     with idlefee.writing() as connection:
         _check_token(connection, owner_id, new)
-        add_vehicle(connection, owner_id, vehicle, idlefee.clock.now())
+        now = idlefee.clock.now()
+        if staff is None:
+            add_vehicle(connection, owner_id, vehicle, now)
+        else:
+            keeping.add_vehicle(connection, owner_id, vehicle, author=staff, now=now)
     return vehicle_row(vehicle)
 
 
@@ -235,7 +239,12 @@ def _check_token(connection: Connection, owner_id: str, new: NewVehicle) -> None
         raise Problem(422, "not_their_token", "The token stands for somebody else", detail)
 
 
-def drop_vehicle(idlefee: Engine, owner_id: str, vehicle_id: str) -> None:
+def drop_vehicle(idlefee: Engine, owner_id: str, vehicle_id: str, *, staff: str | None = None) -> None:
     with idlefee.writing() as connection:
-        if not remove_vehicle(connection, owner_id, vehicle_id, idlefee.clock.now()):
+        now = idlefee.clock.now()
+        if staff is None:
+            removed = remove_vehicle(connection, owner_id, vehicle_id, now)
+        else:
+            removed = keeping.remove_vehicle(connection, owner_id, vehicle_id, author=staff, now=now)
+        if not removed:
             raise not_found("such vehicle")

@@ -27,8 +27,8 @@ def add_owner(
 ) -> None:
     """Add an owner."""
     with opened(database, create=True) as idlefee:
+        from billing.keeping import add_owner as add
         from billing.owners import Owner, OwnerUnknown, is_email
-        from billing.owners import add_owner as add
         from billing.owners import owner as known
 
         if email is not None and not is_email(email):
@@ -39,7 +39,8 @@ def add_owner(
             try:
                 known(connection, id_)
             except OwnerUnknown:
-                add(connection, Owner(_named(id_), name, email, language), idlefee.clock.now())
+                one = Owner(_named(id_), name, email, language)
+                add(connection, one, author=AUTHOR, now=idlefee.clock.now())
             else:
                 raise Refused(f"owner {id_} exists already: choose another id")
     if as_json:

@@ -102,10 +102,11 @@ def end_token(
 ) -> None:
     """A token stands for its owner no longer, from now on."""
     with opened(database) as idlefee:
-        from billing.owners import end_token as end
+        from billing.keeping import end_token as end
 
         with idlefee.writing() as connection:
-            ended = end(connection, owner_id, idlefee.names.surrogate(uid), idlefee.clock.now())
+            token_id = idlefee.names.surrogate(uid)
+            ended = end(connection, owner_id, token_id, author=AUTHOR, now=idlefee.clock.now())
     if not ended:
         raise Refused(f"token {uid} does not stand for owner {owner_id} now: see `idlefee token list`")
     if as_json:

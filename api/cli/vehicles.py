@@ -8,7 +8,7 @@ import typer
 from api.cli.console import say, show_json, show_table
 from api.cli.errors import Refused
 from api.cli.frame import AsJson, Database, Owner, group
-from api.cli.opening import opened
+from api.cli.opening import AUTHOR, opened
 
 vehicle = group("vehicle", "Owners' cars, by their plates.")
 
@@ -24,15 +24,15 @@ def add_vehicle(
 ) -> None:
     """Add a car, so that it can be found by its plate."""
     with opened(database, create=True) as idlefee:
+        from billing.keeping import add_vehicle as add
         from billing.owners import Vehicle, vehicles_of
-        from billing.owners import add_vehicle as add
 
         with idlefee.writing() as connection:
             if any(plate in {one.id, one.plate} for one in vehicles_of(connection, owner_id)):
                 raise Refused(f"owner {owner_id} has a car {plate} already")
             token_id = None if uid is None else idlefee.names.surrogate(uid)
             car = Vehicle(f"v-{secrets.token_hex(6)}", name or plate, plate, token_id)  # the id outlives an erasure
-            add(connection, owner_id, car, idlefee.clock.now())
+            add(connection, owner_id, car, author=AUTHOR, now=idlefee.clock.now())
     if as_json:
         show_json({"owner": owner_id, "plate": plate})
     else:
@@ -66,12 +66,13 @@ def remove_vehicle(
 ) -> None:
     """An owner has a car no longer."""
     with opened(database) as idlefee:
-        from billing.owners import remove_vehicle as remove
+        from billing.keeping import remove_vehicle as remove
         from billing.owners import vehicles_of
 
         with idlefee.writing() as connection:
             found = [car.id for car in vehicles_of(connection, owner_id) if plate in {car.id, car.plate}]
-            removed = [remove(connection, owner_id, id_, idlefee.clock.now()) for id_ in found]
+            now = idlefee.clock.now()
+            removed = [remove(connection, owner_id, id_, author=AUTHOR, now=now) for id_ in found]
     if not any(removed):
         raise Refused(f"owner {owner_id} has no car {plate}: see `idlefee vehicle list`")
     if as_json:

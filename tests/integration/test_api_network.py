@@ -41,6 +41,21 @@ def test_from_nothing_to_a_fee(doors: Doors) -> None:
     assert {("seller_added", "seller new"), ("site_added", "site quay"), ("station_added", "station q1")} <= {*deeds}
 
 
+def test_what_staff_change_of_an_owners_account_is_in_the_trail_and_names_nobody(doors: Doors) -> None:
+    eva = doors.send("support", "/v1/owners", {"id": "eva", "name": "Eva Evans"}, 201)["id"]
+    token = doors.send("support", f"/v1/owners/{eva}/tokens", {"token": "EVA"}, 201)["id"]
+    car = doors.send("support", f"/v1/owners/{eva}/vehicles", {"name": "van", "plate": "E-VA 1"}, 201)["id"]
+    for what in (f"vehicles/{car}", f"tokens/{token}"):
+        assert doors.ask("support", "DELETE", f"/v1/owners/{eva}/{what}").status_code == 204
+        assert doors.ask("support", "DELETE", f"/v1/owners/{eva}/{what}").status_code == 404
+    doors.send("ann", "/v1/me/vehicles", {"name": "hers"}, 201)  # is nobody's deed but her own
+    done = [deed for deed in doors.every_row("finance", "/v1/audit") if deed["subject"].startswith("owner ")]
+    evas = {"owner_added", "token_given", "vehicle_added", "vehicle_removed", "token_ended"}
+    assert {deed["what"] for deed in done if deed["subject"] == "owner eva"} == evas
+    assert {deed["what"] for deed in done if deed["subject"] == "owner ann"} == {"token_given"}
+    assert not [word for word in ("Evans", "E-VA", "van") if word in str(done)]
+
+
 def test_another_key_of_a_station_works_beside_the_first(doors: Doors) -> None:
     doors.keys["second"] = doors.send("operator", "/v1/stations/h1/keys", {}, 201)["key"]
     for who in ("h1", "second"):
