@@ -13,6 +13,7 @@ from api.exports import csv_text, decimal_text, harmless
 from api.spool import spooled_file
 from api.wiring import Idlefee
 from billing.books import Entry, Wanted, every_entry
+from billing.decisions.recording import check_interval
 from billing.exports import Format
 from billing.exports.journal import journal
 from billing.exports.table import write_parquet
@@ -40,8 +41,10 @@ def ledger_file(idlefee: Idlefee, author: str, format_: Format, wanted: Wanted) 
 def write_ledger(idlefee: Idlefee, author: str, format_: Format, wanted: Wanted, file: IO[bytes]) -> None:
     """Every entry wanted of both books, as of one moment: a book of millions takes no more memory than a small one.
 
-    Raises `ParquetMissing` where that extra is not installed.
+    Raises `EmptyInterval`, and `ParquetMissing` where that extra is not installed.
     """
+    if wanted.since is not None and wanted.until is not None:
+        check_interval(wanted.since, wanted.until)
     _note(idlefee, author, format_, wanted)
     with one_moment(idlefee.engine) as connection:
         if format_ is Format.PARQUET:

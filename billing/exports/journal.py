@@ -83,7 +83,7 @@ class _Days:
 def journal(connection: Connection, wanted: Wanted) -> Iterator[str]:
     """The journal in pieces, a directive or more each. The connection sees one moment (`sessions.database.one_moment`).
 
-    Of `wanted`, only the seller and the interval count: part of an account has no balance.
+    Of `wanted`, only the seller and the interval, which is not empty, count: part of an account has no balance.
     """
     wanted = Wanted(seller_id=wanted.seller_id, since=wanted.since, until=wanted.until)
     sums = _sums(connection, wanted.seller_id, None, wanted.until)

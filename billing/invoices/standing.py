@@ -134,10 +134,10 @@ def _asks(
             else:
                 own[one.id] = chargeable(own[one.id], one.currency).now_minor
     rest = max(0, allocation.owed_minor) - held_minor - sum(own.values())
-    for one in reversed(bringing):
-        wants = min(one.due_minor - one.total_minor, one.due_minor - paid[one.id] - own[one.id])
-        extra = max(0, min(rest, wants))
-        asked = chargeable(own[one.id] + extra, one.currency).now_minor
+    for one in [*reversed(bringing)] * 2:  # again, for what another could not ask for by itself
+        brought_minor = one.due_minor - one.total_minor
+        most = min(allocation.open_minor.get(one.id, 0) + brought_minor, one.due_minor - paid[one.id])
+        asked = chargeable(max(0, min(own[one.id] + rest, most)), one.currency).now_minor
         rest -= asked - own[one.id]
         own[one.id] = asked
     return {name: amount for name, amount in own.items() if amount}

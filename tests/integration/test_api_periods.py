@@ -67,6 +67,8 @@ def test_the_ledger_leaves_in_three_formats_and_the_trail_says_who_took_it(doors
     taken = doors.every_row("finance", "/v1/audit", what="ledger_exported", limit=2)
     assert sorted(row["details"]["format"] for row in taken) == ["beancount", "csv", "csv", "parquet"]
     assert doors.ask("finance", "GET", "/v1/ledger/export?format=xml").status_code == 422
+    backwards = "/v1/ledger/export?format=csv&from=2027-02-02T00:00:00Z&to=2027-02-01T00:00:00Z"
+    assert doors.ask("finance", "GET", backwards).json()["type"].endswith(":empty_interval")
 
 
 def test_a_policy_closes_months_by_itself_and_days_are_sealed_into_a_folder(database_url: str, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ PARTS = st.builds(
     since=st.none() | st.integers(1_790_000_000, 1_800_000_000),
     until=st.none() | st.integers(1_790_000_000, 1_800_000_000),
     seller_id=st.none() | st.sampled_from(SELLERS),
-)
+).filter(lambda part: part.since is None or part.until is None or part.since < part.until)
 BEAN_CHECK = Path(sys.executable).with_name("bean-check")
 
 
