@@ -28,7 +28,7 @@ from billing.store.invoices import invoices
 from billing.store.payments import payments
 from billing.store.reconciliation import LINE_OPEN, bank_lines, payouts
 from sessions.clock import Clock
-from sessions.database import bulk_insert, reading, writing
+from sessions.database import bulk_insert, one_of, reading, writing
 from sessions.sites import Unknown
 
 RECORD = "record_bank_payment"  # the step that records what a line stands for
@@ -75,7 +75,9 @@ def import_lines(engine: Engine, clock: Clock, seller_id: str, lines: Sequence[B
         lock_seller(connection, seller_id)
         now = clock.now()
         columns = ("seller_id", "id", "booked_at", "currency", "amount_minor", "text", "state", "imported_at")
-        there = set(connection.execute(select(bank_lines.c.id).where(bank_lines.c.seller_id == seller_id)).scalars())
+        named = one_of(connection, bank_lines.c.id, {line.id for line in lines})
+        known = select(bank_lines.c.id).where(bank_lines.c.seller_id == seller_id, named)
+        there = set(connection.execute(known).scalars())
         new = [line for line in lines if line.id not in there]
         bulk_insert(
             connection,
