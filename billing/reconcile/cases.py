@@ -189,9 +189,9 @@ CASES: dict[Code, Case] = {
             Code.PAYOUT_DIFFERS,
             "Payout differs",
             "payout ↔ balance lines",
-            "A payout is not the sum of the balance lines that it names.",
+            "What a payout, or its return, moved on the processor's balance is not its amount.",
             "Reads the lines again at each run: they may be added for some hours after the payout.",
-            "Compare with the processor's payout report; a missing line is the difference.",
+            "Compare with the processor's payout report: its lines say what the payout is made of.",
         ),
         Case(
             Code.PAYOUT_NOT_AT_BANK,
