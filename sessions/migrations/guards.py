@@ -1,8 +1,8 @@
 """What the database itself refuses: changing or deleting facts, transfers and entries, and transfers that do not
 balance.
 
-A migration that makes such a table names it here and calls `install` at its end, and so does one that rebuilds a table
-in a batch: SQLite forgets the triggers then.
+A migration that makes such a table names it here. However many migrations run, the guards are made anew at their end
+(`env`): SQLite forgets the triggers of a table that is rebuilt in a batch.
 """
 
 from collections.abc import Sequence

@@ -465,7 +465,6 @@ def upgrade() -> None:
     )
     pepper = sa.text("INSERT INTO deployment (key, value) VALUES ('token_pepper', :pepper)")
     op.execute(pepper.bindparams(pepper=secrets.token_hex(32)))
-    guards.install()
 
 
 def downgrade() -> None:

@@ -4,7 +4,6 @@ import sqlalchemy as sa
 from alembic import op
 
 from sessions.database import UtcSeconds
-from sessions.migrations import guards
 
 revision = "0005"
 down_revision = "0004"
@@ -48,7 +47,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_account_entries_owner", "account_entries", ["owner_id", "seller_id", "currency"])
     op.create_index("ix_transfers_recorded", "transfers", ["recorded_at"])
-    guards.install()
 
 
 def downgrade() -> None:

@@ -4,7 +4,6 @@ import sqlalchemy as sa
 from alembic import op
 
 from sessions.database import UtcSeconds
-from sessions.migrations import guards
 
 revision = "0006"
 down_revision = "0005"
@@ -244,7 +243,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("owner_id", "id", name=op.f("pk_setups")),
     )
     op.create_index("ix_setups_ref", "setups", ["processor_ref"], unique=False)
-    guards.install()
 
 
 def downgrade() -> None:

@@ -4,7 +4,6 @@ import sqlalchemy as sa
 from alembic import op
 
 from sessions.database import UtcSeconds
-from sessions.migrations import guards
 
 revision = "0007"
 down_revision = "0006"
@@ -94,7 +93,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["seller_id"], ["sellers.id"], name=op.f("fk_seller_policies_seller_id_sellers")),
         sa.PrimaryKeyConstraint("seller_id", "n", name=op.f("pk_seller_policies")),
     )
-    guards.install()
 
 
 def downgrade() -> None:

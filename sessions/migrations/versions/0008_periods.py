@@ -113,7 +113,6 @@ def upgrade() -> None:
     )
     people = sa.text("kind NOT IN ('finalised', 'notice_accepted')")
     op.create_index("ix_facts_people", "facts", ["recorded_at"], postgresql_where=people, sqlite_where=people)
-    guards.install()
 
 
 def downgrade() -> None:

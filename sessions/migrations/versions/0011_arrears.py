@@ -4,7 +4,6 @@ import sqlalchemy as sa
 from alembic import op
 
 from sessions.database import UtcSeconds
-from sessions.migrations import guards
 
 revision = "0011"
 down_revision = "0010"
@@ -92,7 +91,6 @@ def upgrade() -> None:
         sa.Column("recorded_at", UtcSeconds(), nullable=False),
         sa.PrimaryKeyConstraint("owner_id", "dispute_id", "n", name=op.f("pk_dispute_decisions")),
     )
-    guards.install()
 
 
 def downgrade() -> None:
