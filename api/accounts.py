@@ -21,12 +21,10 @@ from billing.owners import (
     HeldToken,
     Owner,
     Vehicle,
-    add_vehicle,
     change_vehicle,
     give_token,
     owner,
     owners_after,
-    remove_vehicle,
     tokens_of,
     vehicles_of,
 )
@@ -215,11 +213,7 @@ def new_vehicle(idlefee: Engine, owner_id: str, new: NewVehicle, *, staff: str |
     vehicle = Vehicle(f"v-{secrets.token_hex(6)}", new.name, new.plate, new.token_id)
     with idlefee.writing() as connection:
         _check_token(connection, owner_id, new)
-        now = idlefee.clock.now()
-        if staff is None:
-            add_vehicle(connection, owner_id, vehicle, now)
-        else:
-            keeping.add_vehicle(connection, owner_id, vehicle, author=staff, now=now)
+        keeping.add_vehicle(connection, owner_id, vehicle, author=staff, now=idlefee.clock.now())
     return vehicle_row(vehicle)
 
 
@@ -242,9 +236,5 @@ def _check_token(connection: Connection, owner_id: str, new: NewVehicle) -> None
 def drop_vehicle(idlefee: Engine, owner_id: str, vehicle_id: str, *, staff: str | None = None) -> None:
     with idlefee.writing() as connection:
         now = idlefee.clock.now()
-        if staff is None:
-            removed = remove_vehicle(connection, owner_id, vehicle_id, now)
-        else:
-            removed = keeping.remove_vehicle(connection, owner_id, vehicle_id, author=staff, now=now)
-        if not removed:
+        if not keeping.remove_vehicle(connection, owner_id, vehicle_id, author=staff, now=now):
             raise not_found("such vehicle")

@@ -1,8 +1,9 @@
 """An owner's account as staff keep it: owners, tokens and cars, each change with its author in the trail.
 
-What they are is `billing.owners`' business, who may change them the doors'. What owners change of their own is no deed
-of staff: it goes past here. The trail names owners, tokens and cars by their ids alone, which outlive an erasure. Every
-function runs in the caller's write transaction and raises what theirs do.
+What they are is `billing.owners`' business, who may change them the doors'. Where a door serves owners too, no `author`
+means the owner: what they change of their own is no deed of staff, and not in the trail. It names owners, tokens and cars
+by their ids alone, which outlive an erasure. Every function runs in the caller's write transaction and raises what theirs
+do.
 """
 
 from sqlalchemy import Connection
@@ -25,12 +26,12 @@ def end_token(connection: Connection, owner_id: str, token_id: str, *, author: s
     return ended
 
 
-def add_vehicle(connection: Connection, owner_id: str, vehicle: Vehicle, *, author: str, now: int) -> None:
+def add_vehicle(connection: Connection, owner_id: str, vehicle: Vehicle, *, author: str | None, now: int) -> None:
     owners.add_vehicle(connection, owner_id, vehicle, now)
     _record(connection, "vehicle_added", owner_id, author, now, vehicle=vehicle.id)
 
 
-def remove_vehicle(connection: Connection, owner_id: str, vehicle_id: str, *, author: str, now: int) -> bool:
+def remove_vehicle(connection: Connection, owner_id: str, vehicle_id: str, *, author: str | None, now: int) -> bool:
     """False if the owner has no such car."""
     removed = owners.remove_vehicle(connection, owner_id, vehicle_id, now)
     if removed:
@@ -38,5 +39,6 @@ def remove_vehicle(connection: Connection, owner_id: str, vehicle_id: str, *, au
     return removed
 
 
-def _record(connection: Connection, what: str, owner_id: str, author: str, now: int, **details: str) -> None:
-    trail.record(connection, author=author, what=what, subject=f"owner {owner_id}", details=details, now=now)
+def _record(connection: Connection, what: str, owner_id: str, author: str | None, now: int, **details: str) -> None:
+    if author is not None:
+        trail.record(connection, author=author, what=what, subject=f"owner {owner_id}", details=details, now=now)
