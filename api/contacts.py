@@ -111,7 +111,7 @@ def new_contact(
 ) -> Contact:
     """`add_contact`, for what this deployment can use. Raises what that raises."""
     settings = idlefee.settings
-    if channel == CHAT and details.get("service") not in services_of(settings.chat_services or "{}"):
+    if channel == CHAT and details.get("service") not in services_of(settings.chat_services):
         raise BadContact("`service` must be the name of a chat service that is configured here")
     for where in ("url", "endpoint"):
         if fault := refused_at_once(str(details.get(where, "")), settings.reachable_networks):

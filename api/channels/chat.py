@@ -15,10 +15,10 @@ EXTRA = "the extra is not installed: pip install 'idlefee[chat]' (Apprise)"
 FORM = 'must be JSON: a name and an Apprise URL each, such as {"sms": "twilio://SID:TOKEN@FROM/{to}"}'
 
 
-def services_of(setting: str) -> Mapping[str, str]:
-    """Reads the setting. Raises `ValueError`, whose text repeats no key."""
+def services_of(setting: str | None) -> Mapping[str, str]:
+    """Reads the setting; without one there is no service. Raises `ValueError`, whose text repeats no key."""
     try:
-        services = json.loads(setting)
+        services = json.loads(setting or "{}")
     except ValueError:
         raise ValueError(FORM) from None
     if not isinstance(services, dict) or not all(isinstance(url, str) and "{to}" in url for url in services.values()):

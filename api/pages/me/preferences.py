@@ -77,7 +77,7 @@ def _page(
         shown=shown if sent is None else {name: sent[name] for name in shown},
         faults=faults,
         saved="saved" in request.query_params,
-        services=services_of(idlefee.settings.chat_services or "{}"),
+        services=services_of(idlefee.settings.chat_services),
         refused=refused,
         secret_of=secret_of,
     )
