@@ -2,6 +2,8 @@
 touch.
 """
 
+from dataclasses import replace
+
 from sqlalchemy import Connection, select
 
 from billing.decisions.recording import check_interval, record, stated, wait_for_uploads
@@ -86,14 +88,8 @@ def out_of_service(
     check_interval(starts_at, FOREVER if ends_at is None else ends_at)
     site_id = site_of_station(connection, stall[0])
     _check_stall(connection, site_id, stall)
-    fact = Fact(
-        site_id=site_id,
-        kind=Kind.OUT_OF_SERVICE,
-        author=author,
-        reason=stated(reason),
-        key=request_key,
-        station_id=stall[0],
-        stall=stall[1],
+    fact = replace(
+        _of_stall(site_id, stall, Kind.OUT_OF_SERVICE, author, reason, request_key),
         starts_at=starts_at,
         ends_at=ends_at,
     )
@@ -120,16 +116,8 @@ def back_in_service(
     site_id = site_of_station(connection, stall[0])
     _check_stall(connection, site_id, stall)
     ends_at = now if at is None else at
-    fact = Fact(
-        site_id=site_id,
-        kind=Kind.BACK_IN_SERVICE,
-        author=author,
-        reason=stated(reason),
-        key=request_key,
-        station_id=stall[0],
-        stall=stall[1],
-        ends_at=ends_at,
-        recorded_at=now,
+    fact = replace(
+        _of_stall(site_id, stall, Kind.BACK_IN_SERVICE, author, reason, request_key), ends_at=ends_at, recorded_at=now
     )
     refuse_replay(connection, [fact])
     counted_out = _until_further_notice(connection, site_id, stall, ends_at)
@@ -138,6 +126,20 @@ def back_in_service(
     recorded = record_facts(connection, [fact], now)[0]
     keys = sessions_overlapping(connection, site_id, ends_at, max(one.end for one in counted_out))
     return resettle(connection, keys, now, Cause(f"back in service: {reason}", f"back_in_service:{recorded.n}"))
+
+
+def _of_stall(
+    site_id: str, stall: tuple[str, str], kind: Kind, author: str, reason: str, request_key: str | None
+) -> Fact:
+    return Fact(
+        site_id=site_id,
+        kind=kind,
+        author=author,
+        reason=stated(reason),
+        key=request_key,
+        station_id=stall[0],
+        stall=stall[1],
+    )
 
 
 def _until_further_notice(connection: Connection, site_id: str, stall: tuple[str, str], at: int) -> list[Stretch]:
