@@ -1,8 +1,8 @@
 """An owner's account as staff keep it: owners, tokens and cars, each change with its author in the trail.
 
-What they are is `billing.owners`' business, who may change them the doors'. No `author` means the owner: what they change
-of their own is no deed of staff, and not in the trail. It names owners, tokens and cars by their ids alone, which outlive
-an erasure. Every function runs in the caller's write transaction and raises what theirs do.
+What they are is `billing.owners`' business, who may change them the doors'. No `author` means the owner: what they
+change of their own is no deed of staff, and not in the trail. It names owners, tokens and cars by their ids alone,
+which outlive an erasure. Every function runs in the caller's write transaction and raises what theirs do.
 """
 
 from sqlalchemy import Connection
