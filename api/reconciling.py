@@ -15,6 +15,7 @@ from billing.payments import by_hand
 from billing.payments.by_hand import Received
 from billing.reconcile import differences
 from billing.reconcile.bank import lines as bank
+from billing.reconcile.bank import listing
 from billing.reconcile.bank.matching import Proposal
 from billing.reconcile.bank.reading import format_of, read_statement
 from billing.reconcile.cases import Code
@@ -148,7 +149,7 @@ def list_bank_lines(
     """The bank's lines, those that wait longest first."""
     place = place_of(cursor, (int, str, str))
     with idlefee.reading() as connection:
-        found = bank.lines_after(connection, seller_id=seller, state=state, after=place, most=limit + 1)
+        found = listing.lines_after(connection, seller_id=seller, state=state, after=place, most=limit + 1)
     return page_of(found, limit, lambda row: (row["booked_at"], row["seller_id"], row["id"]), _line_row)
 
 
@@ -167,7 +168,7 @@ def _line_row(row: dict[str, Any]) -> BankLineRow:
         reason=row["reason"],
         proposals=[
             ProposalRow(kind=one.kind, because=one.because, id=one.id, owner=one.owner_id, invoice=one.invoice_id)
-            for one in bank.proposals_of(row)
+            for one in listing.proposals_of(row)
         ],
     )
 

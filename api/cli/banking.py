@@ -66,7 +66,7 @@ def list_lines(
 ) -> None:
     """Lines that wait, the oldest first, and what each may be."""
     with opened(database) as idlefee:
-        from billing.reconcile.bank.lines import lines_after, proposals_of
+        from billing.reconcile.bank.listing import lines_after, proposals_of
 
         with idlefee.reading() as connection:
             found = lines_after(connection, seller_id=seller, state=state, most=MOST_LISTED)
@@ -119,7 +119,8 @@ def accept(
 def _wanted(
     idlefee: "Idlefee", seller: str, line: str, owner: str | None, invoice: str | None, payout: str | None
 ) -> Any:
-    from billing.reconcile.bank.lines import invoice_called, line_row, proposals_of, to_record
+    from billing.reconcile.bank.lines import line_row
+    from billing.reconcile.bank.listing import invoice_called, proposals_of, to_record
     from billing.reconcile.bank.matching import Proposal
 
     with idlefee.reading() as connection:
@@ -182,7 +183,7 @@ def add_payment(
     with opened(database) as idlefee:
         from billing.money import is_currency
         from billing.payments.by_hand import Received, record
-        from billing.reconcile.bank.lines import invoice_called
+        from billing.reconcile.bank.listing import invoice_called
 
         if not is_currency(code):
             raise Refused(f"--currency {currency}: name one of ISO 4217, as USD", Exit.USAGE)

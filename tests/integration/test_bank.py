@@ -16,6 +16,7 @@ from billing.ledger import trial_balance
 from billing.payments import by_hand
 from billing.payments.by_hand import BadRecord, Received
 from billing.reconcile.bank import lines as bank
+from billing.reconcile.bank import listing
 from billing.reconcile.bank.candidates import MOST_OF_AN_AMOUNT
 from billing.reconcile.bank.matching import Proposal
 from billing.reconcile.bank.reading import BankFormat, read_statement
@@ -85,7 +86,7 @@ def imported(app: Idlefee, *rows: str) -> bank.Imported:
 
 def waiting(app: Idlefee) -> list[dict[str, object]]:
     with app.reading() as connection:
-        return bank.lines_after(connection)
+        return listing.lines_after(connection)
 
 
 # ---------------------------------------------------------------- by hand
@@ -177,10 +178,10 @@ def test_a_person_decides_takes_it_back_and_decides_anew(world: Idlefee) -> None
     id_ = str(line["id"])
     by = {"author": "finance:1", "reason": "she called"}
 
-    bank.accept(world.engine, world.clock, "acme", id_, bank.to_record("ann"), **by)
+    bank.accept(world.engine, world.clock, "acme", id_, listing.to_record("ann"), **by)
     assert standing(world) == {"receivable": 6_00, "revenue": -8_00, "bank": 2_00}
     with pytest.raises(bank.NotOpen):
-        bank.accept(world.engine, world.clock, "acme", id_, bank.to_record("ann"), **by)
+        bank.accept(world.engine, world.clock, "acme", id_, listing.to_record("ann"), **by)
 
     bank.release(world.engine, world.clock, "acme", id_, **by)
     assert standing(world) == {"receivable": 8_00, "revenue": -8_00, "bank": 2_00, "suspense": -2_00}
@@ -190,7 +191,7 @@ def test_a_person_decides_takes_it_back_and_decides_anew(world: Idlefee) -> None
     assert standing(world) == {"receivable": 8_00, "revenue": -8_00}
 
     bank.release(world.engine, world.clock, "acme", id_, **by)
-    bank.accept(world.engine, world.clock, "acme", id_, bank.to_record("ann", "i-1"), **by)
+    bank.accept(world.engine, world.clock, "acme", id_, listing.to_record("ann", "i-1"), **by)
     assert standing(world) == {"receivable": 6_00, "revenue": -8_00, "bank": 2_00}
     assert told(world, "SELECT count(*) FROM payments") == [(1,)], "the same line is the same payment"
 
@@ -200,7 +201,7 @@ def test_the_line_of_a_payment_that_was_written_down_by_hand_counts_once(world: 
         by_hand.record(connection, received(), author="test", now=LATER)
     imported(world, "2027-02-10,2.00,USD,ACME-2027-1")
     (line,) = waiting(world)
-    recorded, *_ = [one for one in bank.proposals_of(line) if one.kind == "recorded"]
+    recorded, *_ = [one for one in listing.proposals_of(line) if one.kind == "recorded"]
 
     bank.accept(world.engine, world.clock, "acme", str(line["id"]), recorded, author="finance:1", reason="that one")
     assert standing(world) == {"receivable": 6_00, "revenue": -8_00, "bank": 2_00}

@@ -18,7 +18,7 @@ from billing.listing import Wanted as SessionsWanted
 from billing.listing import Where, sessions_after
 from billing.payments import by_hand
 from billing.payments.cases import arrears_after
-from billing.reconcile.bank import lines as bank
+from billing.reconcile.bank import listing
 from billing.sums import charges, entries
 from billing.sums.filters import Place, State, Wanted
 from billing.sums.making import sum_more
@@ -48,7 +48,7 @@ ASKED: dict[str, Ask] = {
     "trial balance": entries.trial_balance,
     "piles": lambda c: books.piles(c, NOW - 30 * 86_400),
     "not billable": lambda c: sessions_after(c, SessionsWanted(where=Where.NOT_BILLABLE), None, 51),
-    "bank": lambda c: (bank.lines_after(c), bank.suspended(c), by_hand.recorded(c, 25)),
+    "bank": lambda c: (listing.lines_after(c), listing.suspended(c), by_hand.recorded(c, 25)),
     "thirty days": lambda c: entries.moved_by_day(c, [Account.REVENUE], "2023-11-01", "2023-11-30"),
     "cars": lambda c: today.standing_full(c, 200),
     "failing": today.failing,

@@ -28,7 +28,7 @@ from billing.payments.refunding import Refunding
 from billing.payments.refunds import Code
 from billing.payments.returning import scan_later
 from billing.payments.rooms import TooMuch
-from billing.reconcile.bank import lines
+from billing.reconcile.bank import lines, listing
 from billing.reconcile.bank.lines import import_lines
 from billing.reconcile.bank.reading import BankLine
 from billing.store.payments import calls, payment_methods, payments
@@ -341,7 +341,7 @@ def test_a_line_that_is_released_while_it_is_accepted_pays_nobody(here: Till, mo
 
     monkeypatch.setattr(lines, "writing", overtaken)
     lines.accept(
-        here.app.engine, here.clock, "acme", "l1", lines.to_record("ann"), author="finance:f1", reason="a test"
+        here.app.engine, here.clock, "acme", "l1", listing.to_record("ann"), author="finance:f1", reason="a test"
     )
     here.work()
     assert here.owed() == {("acme", "USD"): 10_00}

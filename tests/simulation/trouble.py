@@ -25,7 +25,8 @@ from billing.payments.paying import NothingToPay, pay_here
 from billing.payments.people import Deed, NotAllowed, Person
 from billing.payments.rooms import TooMuch
 from billing.payments.seen import AUTHENTICATE
-from billing.reconcile.bank.lines import OPEN, accept, import_lines, lines_after, proposals_of, to_record
+from billing.reconcile.bank.lines import OPEN, accept, import_lines
+from billing.reconcile.bank.listing import lines_after, proposals_of, to_record
 from billing.reconcile.bank.reading import BankLine
 from billing.reconcile.nightly import account_holder
 from billing.store.payments import payments

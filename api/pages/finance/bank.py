@@ -25,6 +25,7 @@ from billing.money import is_currency
 from billing.payments import by_hand
 from billing.payments.by_hand import Received
 from billing.reconcile.bank import lines as bank
+from billing.reconcile.bank import listing
 from billing.reconcile.bank.matching import Proposal
 from billing.reconcile.bank.reading import BankFormat, format_of, read_statement
 from billing.sums.days import calendars, stretch_of
@@ -48,8 +49,10 @@ def lines(
     """The bank's lines in a state, those first that wait longest; and payments by hand, the newest first."""
     place = place_of(before, (int, str, str))
     with idlefee.reading() as connection:
-        found = bank.lines_after(connection, seller_id=seller or None, state=state, after=place, most=ROWS_A_PAGE + 1)
-        suspended = bank.suspended(connection)
+        found = listing.lines_after(
+            connection, seller_id=seller or None, state=state, after=place, most=ROWS_A_PAGE + 1
+        )
+        suspended = listing.suspended(connection)
         recorded = by_hand.recorded(connection, ROWS_A_PAGE)
         names = owners.seller_names(connection)
     shown = found[:ROWS_A_PAGE]
@@ -58,7 +61,7 @@ def lines(
     return page(
         request,
         "finance/bank.html",
-        lines=[(row, [(_named(one), one) for one in bank.proposals_of(row)]) for row in shown],
+        lines=[(row, [(_named(one), one) for one in listing.proposals_of(row)]) for row in shown],
         suspended=sorted(suspended.items()),
         recorded=recorded,
         names=names,
@@ -137,10 +140,10 @@ def _another(idlefee: Idlefee, form: Form) -> Proposal:
     """A person's own word: an invoice by its name, or an owner."""
     if form["invoice"]:
         with idlefee.reading() as connection:
-            return bank.to_record(*bank.invoice_called(connection, form["seller"], form["invoice"]))
+            return listing.to_record(*listing.invoice_called(connection, form["seller"], form["invoice"]))
     if not form["owner"]:
         raise Problem(422, "whose", "Whose payment it is was not said", "Name the owner, or the invoice.")
-    return bank.to_record(form["owner"])
+    return listing.to_record(form["owner"])
 
 
 def _reason(form: Form) -> str:
@@ -165,7 +168,7 @@ def record(idlefee: Engine, visitor: SignedIn, form: SentForm) -> Response:
     with idlefee.writing() as connection:
         known_seller(connection, form["seller"])
         zone = calendars(connection).zones[form["seller"]]
-        invoice = bank.invoice_called(connection, form["seller"], form["invoice"]) if form["invoice"] else None
+        invoice = listing.invoice_called(connection, form["seller"], form["invoice"]) if form["invoice"] else None
         received = Received(
             owner_id=form["owner"] or (invoice[0] if invoice else ""),
             seller_id=form["seller"],

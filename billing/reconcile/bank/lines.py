@@ -6,12 +6,11 @@ and names the payment, a job records it in another. Who may decide is the doors'
 """
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, select, tuple_, update
+from sqlalchemy import Connection, Engine, Select, select, update
 
 from billing.decisions import ReasonMissing
 from billing.jobs import Job, Lease, schedule
@@ -24,9 +23,8 @@ from billing.periods import trail
 from billing.reconcile.bank.candidates import awaited_payouts, open_bills, recorded_by_hand
 from billing.reconcile.bank.matching import Judged, Proposal, judge
 from billing.reconcile.bank.reading import BankLine
-from billing.store.invoices import invoices
 from billing.store.payments import payments
-from billing.store.reconciliation import LINE_OPEN, bank_lines, payouts
+from billing.store.reconciliation import bank_lines, payouts
 from sessions.clock import Clock
 from sessions.database import bulk_insert, one_of, reading, writing
 from sessions.sites import Unknown
@@ -311,56 +309,3 @@ def _post(connection: Connection, seller_id: str, line_id: str, reason: str, now
 
 def _named(seller_id: str, line_id: str) -> tuple[Any, ...]:
     return bank_lines.c.seller_id == seller_id, bank_lines.c.id == line_id
-
-
-# -- what others read ---------------------------------------------------------------------------------------
-
-
-def lines_after(
-    connection: Connection,
-    *,
-    seller_id: str | None = None,
-    state: str | None = OPEN,
-    after: tuple[int, str, str] | None = None,
-    most: int = 50,
-) -> list[dict[str, Any]]:
-    """Up to `most` lines behind (booked_at, seller, id), oldest first: what waits longest stands first."""
-    place = (bank_lines.c.booked_at, bank_lines.c.seller_id, bank_lines.c.id)
-    statement = select(bank_lines).order_by(*place).limit(most)
-    if seller_id is not None:
-        statement = statement.where(bank_lines.c.seller_id == seller_id)
-    if state is not None:
-        statement = statement.where(LINE_OPEN if state == OPEN else bank_lines.c.state == state)
-    if after is not None:
-        statement = statement.where(tuple_(*place) > after)
-    return [dict(row) for row in connection.execute(statement).mappings()]
-
-
-def proposals_of(row: Mapping[str, Any]) -> list[Proposal]:
-    """What a line may be, likeliest first."""
-    return [Proposal(**said) for said in json.loads(row["proposal"])] if row["proposal"] else []
-
-
-def suspended(connection: Connection) -> Counter[tuple[str, str]]:
-    """How much waits to be explained, by (seller, currency), in minor units."""
-    found: Counter[tuple[str, str]] = Counter()
-    columns = (bank_lines.c.seller_id, bank_lines.c.currency, bank_lines.c.amount_minor)
-    for seller_id, currency, amount in connection.execute(select(*columns).where(LINE_OPEN)):
-        found[seller_id, currency] += amount
-    return found
-
-
-def invoice_called(connection: Connection, seller_id: str, name: str) -> tuple[str, str]:
-    """The owner and id of the invoice that people call `name`. Raises `Unknown`."""
-    statement = select(invoices.c.owner_id, invoices.c.id).where(
-        invoices.c.seller_id == seller_id, invoices.c.name == name
-    )
-    found = connection.execute(statement).first()
-    if found is None:
-        raise Unknown("invoice", name)
-    return str(found[0]), str(found[1])
-
-
-def to_record(owner_id: str, invoice_id: str | None = None) -> Proposal:
-    """A person's own word for a line: a payment of this owner."""
-    return replace(Proposal(PAYMENT, "", owner_id=owner_id), invoice_id=invoice_id)
