@@ -1,3 +1,3 @@
-"""What a bank booked: read from its file (`reading`), compared with open invoices and payouts (`matching`), kept and
-decided (`lines`).
+"""What a bank booked: read from its file (`reading`), compared with open invoices and payouts (`matching`, of what
+`candidates` finds), kept and decided (`lines`), read by people (`listing`).
 """
