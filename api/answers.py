@@ -37,6 +37,7 @@ _MEANINGS = {
     413: "the body is too large",
     415: "the body is of another type than JSON",
     422: "the request has faults, all named",
+    429: "too many wrong keys, or asked too often: try again after Retry-After seconds",
     503: "the database cannot commit: send it again after Retry-After seconds",
 }
 
@@ -48,7 +49,7 @@ def only_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The same, with those that every route behind a key has."""
-    return only_problems(400, 401, 403, 422, 503, *statuses)
+    return only_problems(400, 401, 403, 422, 429, 503, *statuses)
 
 
 READS = problems(404)

@@ -144,6 +144,7 @@ def openapi() -> dict[str, Any]:
         "403": "not a station's key",
         "413": "too large, or too many events",
         "415": "another type than JSON",
+        "429": "too many wrong keys: try again after Retry-After seconds",
         "503": "the database cannot commit: send it again after Retry-After seconds",
     }
     return {
