@@ -1,4 +1,7 @@
-"""Who may pass: FastAPI dependencies that turn a bearer key into a `Principal`, or a problem."""
+"""Who may pass: FastAPI dependencies that turn a bearer key into a `Principal`, or a problem.
+
+What only looks at the request is `async`: anything else is handed to a thread, which costs more than the looking.
+"""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -12,6 +15,7 @@ from api.problems import Problem, forbidden, too_many, unauthorised
 from api.wiring import Idlefee
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="bearer")
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
 def engine_of(request: Request) -> Idlefee:
@@ -20,7 +24,11 @@ def engine_of(request: Request) -> Idlefee:
     return idlefee
 
 
-Engine = Annotated[Idlefee, Depends(engine_of)]
+async def _engine(request: Request) -> Idlefee:
+    return engine_of(request)
+
+
+Engine = Annotated[Idlefee, Depends(_engine)]
 
 
 def refused_key(idlefee: Idlefee, client: str) -> Problem:
@@ -29,7 +37,11 @@ def refused_key(idlefee: Idlefee, client: str) -> Problem:
     return too_many(wait_s) if wait_s else unauthorised()
 
 
-def _client(request: Request) -> str:
+async def _client(request: Request) -> str:
+    return _address_of(request)
+
+
+def _address_of(request: Request) -> str:
     return client_of(request.client.host if request.client else None)
 
 
@@ -52,22 +64,22 @@ def limited(limit: Limit) -> Callable[[Idlefee, str], None]:
     return check
 
 
-def _principal(
-    idlefee: Engine, client: Client, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Principal:
+def _principal(request: Request, credentials: Bearer) -> Principal:
     if credentials is None:
         raise unauthorised()
+    idlefee = engine_of(request)
     with idlefee.reading() as connection:
         principal = authenticate(connection, credentials.credentials, idlefee.clock.now())
     if principal is None:
-        raise refused_key(idlefee, client)
+        raise refused_key(idlefee, _address_of(request))
     return principal
 
 
-def _one_of(*roles: Role) -> Callable[[Principal], Principal]:
+def _one_of(*roles: Role) -> Callable[..., Principal]:
     names = " or ".join(role.value for role in roles)
 
-    def check(principal: Annotated[Principal, Depends(_principal)]) -> Principal:
+    def check(request: Request, credentials: Bearer) -> Principal:
+        principal = _principal(request, credentials)
         if principal.role not in roles:
             raise forbidden(f"It takes a key of the role {names}; this one is of the role {principal.role.value}.")
         return principal

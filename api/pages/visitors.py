@@ -2,7 +2,7 @@
 
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
@@ -70,10 +70,10 @@ def recognise(request: Request, idlefee: Engine) -> Visitor:
     return visitor
 
 
-def _one_of(*roles: Role) -> Callable[[Visitor], Visitor]:
+def _one_of(*roles: Role) -> Callable[[Visitor], Coroutine[None, None, Visitor]]:
     names = " or ".join(role.value for role in roles)
 
-    def check(visitor: Annotated[Visitor, Depends(recognise)]) -> Visitor:
+    async def check(visitor: Annotated[Visitor, Depends(recognise)]) -> Visitor:
         if visitor.principal is None:
             raise sign_in_first()
         if visitor.role not in roles:
