@@ -14,7 +14,7 @@ from billing.assignments import install_presets
 from billing.engine import on_changes
 from billing.payments.processor import Processor
 from sessions.clock import Clock, SystemClock
-from sessions.database import connect, migrate, normalise_url, reading, writing
+from sessions.database import connect, is_newest, migrate, normalise_url, reading, writing
 from sessions.intake import TokenNames
 from sessions.writer import Intake
 
@@ -72,9 +72,10 @@ def processor_of(settings: Settings) -> Processor | None:
 def running(settings: Settings, clock: Clock | None = None) -> Iterator[Idlefee]:
     """Migrate, install what is shipped, start the intake; close everything at the end, whatever happened."""
     clock = clock or SystemClock()
-    bring_up_to_date(settings)
     engine = connect(settings.database_url)
     try:
+        if settings.migration_url is not None or not is_newest(engine):  # another role's rights are seen to each time
+            bring_up_to_date(settings)
         with writing(engine) as connection:
             install_presets(connection, clock.now())
             names = TokenNames.load(connection)

@@ -101,6 +101,7 @@ def connect(url: str, *, pool_size: int = 10) -> Engine:
         max_overflow=pool_size,
         pool_pre_ping=True,
         connect_args=waits,
+        use_native_hstore=False,  # it would be asked for by each engine's first connection, and no column is one
         hide_parameters=True,  # an error's text goes to the log, and a parameter may be somebody's card
     )
     event.listen(engine, "connect", _prepare_postgresql)
@@ -321,7 +322,7 @@ def migrate(url: str, revision: str = "head", *, grant_to: str | None = None) ->
     """
     engine = connect(url)
     try:
-        if revision != "head" or not _is_newest(engine):
+        if revision != "head" or not is_newest(engine):
             _upgrade(url, revision)
         if grant_to is not None:
             from sessions.migrations.grants import grant
@@ -332,7 +333,7 @@ def migrate(url: str, revision: str = "head", *, grant_to: str | None = None) ->
         engine.dispose()
 
 
-def _is_newest(engine: Engine) -> bool:
+def is_newest(engine: Engine) -> bool:
     """Whether nothing is left to migrate. Mostly so, and Alembic would take a fifth of a second to say it."""
     newest = max(file.name.partition("_")[0] for file in MIGRATIONS.glob("versions/[0-9]*.py"))
     with reading(engine) as connection:
