@@ -28,7 +28,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def api(sandbox: Sandbox) -> Any:
-    return Target("sandbox", sandbox.key, sandbox.url, timeout_s=0.2).client()
+    return Target("sandbox", sandbox.key, sandbox.url).client()
 
 
 CONNECTION, OTHER, TOO_MUCH = stripe.APIConnectionError, stripe.APIError, stripe.RateLimitError
@@ -58,9 +58,10 @@ def test_trouble_is_on_one_side_of_the_effect(
     there_at_once: bool,
     same_again: bool,
 ) -> None:
+    hasty = Target("sandbox", sandbox.key, sandbox.url, timeout_s=0.2).client()
     sandbox.orders.fault(fault, on="POST /v1/customers")
     with pytest.raises(error) as no:
-        api.customers.create(NAMED, KEY)
+        hasty.customers.create(NAMED, KEY)
     assert no.value.http_status == status
     assert len(api.customers.list().data) == there_at_once
     if same_again:
@@ -74,10 +75,9 @@ def test_trouble_is_on_one_side_of_the_effect(
 
 @cites("error-low-level#idempotency")
 def test_two_at_once_under_one_key_are_one(api: Any, sandbox: Sandbox) -> None:
-    slow = Target("sandbox", sandbox.key, sandbox.url).client()
-    sandbox.orders.fault("slow", on="POST /v1/customers", seconds=0.3)
+    sandbox.orders.fault("slow", on="POST /v1/customers", seconds=1)
     with ThreadPoolExecutor(1) as other:
-        first = other.submit(slow.customers.create, NAMED, KEY)
+        first = other.submit(api.customers.create, NAMED, KEY)
         while not sandbox.desk.keys.in_progress("once"):
             assert not first.done()
         with pytest.raises(stripe.APIError) as no:
