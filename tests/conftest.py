@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 import structlog
@@ -56,8 +57,8 @@ def _logs_of_one_test() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres_databases() -> Iterator[PostgresDatabases]:
     """One PostgreSQL server a test process, started when the first test asks for it."""
-    with postgres_server() as url:
-        yield PostgresDatabases(url)
+    with postgres_server() as url, closing(PostgresDatabases(url)) as databases:
+        yield databases
 
 
 @pytest.fixture(scope="session")

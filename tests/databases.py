@@ -242,7 +242,7 @@ class PostgresDatabases:
         self._template: str | None = None
         self._shape: object = None  # of the template
         self._tables: list[sql.Identifier] = []
-        self._emptied: list[str] = []
+        self._emptied: list[tuple[str, psycopg.Connection]] = []
         with (
             self._connect() as connection
         ):  # where nothing is synced, whole files are copied in half the time of blocks
@@ -260,31 +260,45 @@ class PostgresDatabases:
     def migrated(self) -> Iterator[str]:
         if self._template is None:
             self._template = self._migrate_template()
-        name = self._emptied.pop() if self._emptied else self._copy(self._template)
+        name, broom = self._emptied.pop() if self._emptied else self._copy_with_broom(self._template)
         try:
             yield self._url(name)
         finally:
-            if self._empty(name):
-                self._emptied.append(name)
+            if self._empty(broom):
+                self._emptied.append((name, broom))
             else:
+                broom.close()
                 self._drop(name)
+
+    def close(self) -> None:
+        for _, broom in self._emptied:
+            broom.close()
 
     def _copy(self, template: str) -> str:
         name = f"test_{secrets.token_hex(6)}"
         self._execute(f"CREATE DATABASE {{}} TEMPLATE {{}} {self._strategy}", name, template)
         return name
 
+    def _copy_with_broom(self, template: str) -> tuple[str, psycopg.Connection]:
+        """A copy, and a connection that empties it after each test: one that knows the tables does so ten times as
+        fast as a new one.
+        """
+        name = self._copy(template)
+        return name, psycopg.connect(self._url(name), autocommit=True)
+
     def _drop(self, name: str) -> None:
         self._execute("DROP DATABASE {} WITH (FORCE)", name)
 
-    def _empty(self, name: str) -> bool:
-        """Forget every row that was written; False where more than rows was changed."""
-        with psycopg.connect(self._url(name), autocommit=True) as connection:
-            connection.execute(OTHERS_GO)
-            if connection.execute(SHAPE).fetchone() != self._shape:
-                return False
-            connection.execute("SET session_replication_role = replica")  # the guards are for the product
-            connection.execute(sql.SQL(";").join(map(sql.SQL("DELETE FROM {}").format, self._tables)))
+    def _empty(self, broom: psycopg.Connection) -> bool:
+        """Forget every row that was written; False where more than rows was changed, or every connection cut."""
+        try:
+            broom.execute(OTHERS_GO)
+        except psycopg.OperationalError:
+            return False
+        if broom.execute(SHAPE).fetchone() != self._shape:
+            return False
+        broom.execute("SET session_replication_role = replica")  # the guards are for the product
+        broom.execute(sql.SQL(";").join(map(sql.SQL("DELETE FROM {}").format, self._tables)))
         return True
 
     def _migrate_template(self) -> str:
