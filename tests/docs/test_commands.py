@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ _ROUTE = re.compile(r"\b(GET|POST|DELETE) (/[\w./{}-]*)")
 _METRIC = re.compile(r"\bidlefee_[a-z_]+")
 
 
+@cache
 def idlefee() -> Any:
     for module in MODULES:
         import_module(f"api.cli.{module}")

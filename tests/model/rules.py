@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -43,9 +44,9 @@ def bill(
 
     cars, faults = walk(found, end)
     exclusion = exclusion_by_second(facts, world, tariff, found, faults)
-    reasons = [exclusion(at) for at in seconds(found, end)]
-    excluded = {at for at, reason in zip(seconds(found, end), reasons, strict=True) if reason is not None}
     stays = split_into_stays(cars, found.plugged_in_at, tariff["grace_again_after_s"])
+    reasons = {at: exclusion(at) for stay in stays for at in stay}
+    excluded = {at for at, reason in reasons.items() if reason is not None}
 
     rate_at = rate_by_second(facts, world, tariff, log, found, sessions, now)
     billed = billed_seconds(stays, excluded, tariff)
@@ -220,6 +221,7 @@ def is_within(window: dict[str, Any], ours: int, zone: str) -> bool:
     return (today and shown >= start) or (yesterday and shown < end)
 
 
+@cache
 def seconds_of_day(text: str) -> int:
     hours, minutes = text.split(":")
     return int(hours) * 3600 + int(minutes) * 60
@@ -251,7 +253,9 @@ def rate_by_second(
     taken = occupations(log, sessions, world["session_timeout_s"], now) if tariff["tiers"] else []
     closed = closures(facts)
     mine = (session.station, session.stall)
+    tiers = sorted(tuple(tier) for tier in tariff["tiers"])
 
+    @cache
     def rate_at(at: int) -> int:
         if not tariff["tiers"]:
             return int(tariff["rate_minor_per_minute"])
@@ -259,7 +263,7 @@ def rate_by_second(
         occupied = {stall for stall, start, end in taken if start <= ours < end and stall in stalls} | {mine}
         in_service = [stall for stall in stalls if not any(is_closed(fact, stall, ours) for fact in closed)]
         rate = tariff["rate_minor_per_minute"]
-        for percent, tier_rate in sorted(tuple(tier) for tier in tariff["tiers"]):
+        for percent, tier_rate in tiers:
             if in_service and len(occupied) * 100 >= percent * len(in_service):
                 rate = tier_rate
         return int(rate)
@@ -359,14 +363,14 @@ def events_that_count(session: Session) -> list[Fact]:
 
 
 def labels(
-    cars: list[str], reasons: list[str | None], stays: list[list[int]], plugged_in_at: int, grace_s: int
+    cars: list[str], reasons: dict[int, str | None], stays: list[list[int]], plugged_in_at: int, grace_s: int
 ) -> list[str]:
     """What people see in each second: `excused:` and its reason only where the car is complete."""
     shown = list(cars)
     for stay in stays:
         chargeable_s = 0
         for at in stay:
-            reason = reasons[at - plugged_in_at]
+            reason = reasons[at]
             if reason is None:
                 chargeable_s += 1
                 shown[at - plugged_in_at] = "grace" if chargeable_s <= grace_s else "idle"
