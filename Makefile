@@ -62,12 +62,14 @@ venv:
 
 # Long, exhaustive or browser-driven tests carry a mark and run in `make check`.
 EVERYDAY := not browser and not fuzz and not crash
+# They have rooms of their own, whose libraries each test process would load for nothing.
+ELSEWHERE := --ignore=tests/browser --ignore=tests/fuzz
 # One test process more than there are cores: each waits for servers and disks now and then.
 PROCESSES := $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 4) + 1)')
 
 .PHONY: test
 test: install-dev ## every test but the marked ones, on SQLite and PostgreSQL (under 4 minutes)
-	$(PYTEST) -m "$(EVERYDAY)" -n $(PROCESSES) --dist worksteal
+	$(PYTEST) -m "$(EVERYDAY)" $(ELSEWHERE) -n $(PROCESSES) --dist worksteal
 
 .PHONY: check
 check: format-check lint types layers test ## what CI runs: format, lint, types, layers, tests, and the marked tests
