@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.access.keys import Principal, Role, authenticate
-from api.access.limits import WRONG_KEYS, Limit, client_of
+from api.access.limits import PUBLIC_PAGES, WRONG_KEYS, Limit, client_of
 from api.problems import Problem, forbidden, too_many, unauthorised
 from api.wiring import Idlefee
 
@@ -62,6 +62,10 @@ def limited(limit: Limit) -> Callable[[Idlefee, str], None]:
         allow(idlefee, limit, client)
 
     return check
+
+
+PUBLIC = Depends(limited(PUBLIC_PAGES))
+"""What every page has that is there for everybody."""
 
 
 def _principal(request: Request, credentials: Bearer) -> Principal:

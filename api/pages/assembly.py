@@ -5,14 +5,13 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from api.access import browsers
-from api.access.limits import PUBLIC_PAGES
-from api.guard import engine_of, limited
+from api.guard import engine_of
 from api.pages import (
     address,
     books,
@@ -38,7 +37,7 @@ from api.pages.loading import Sight
 from api.pages.visitors import recognise
 from api.wiring import Idlefee
 
-STAFFS = (books, operations, support, decide, finance)
+STAFFS = (books, operations, support, decide, *finance.ROOMS)
 _LIVE = {"front": front, "me": me.now, "session": reports}
 
 
@@ -75,10 +74,9 @@ def pages_of(idlefee: Idlefee) -> Pages:
 
 def install(app: FastAPI) -> None:
     """Serve the pages from `app`. Call it after `problems.install`, which goes on answering programs."""
-    for module in (front, public):
-        app.include_router(module.router, dependencies=[Depends(limited(PUBLIC_PAGES))])
-    for module in (rendering, installed, sign_in, address, reports, receipts, invoices, history, me, *STAFFS):
-        app.include_router(module.router)
+    everybodys = (front, *public.ROOMS, rendering, installed, sign_in, address, reports, receipts, invoices, history)
+    for room in (*everybodys, *me.ROOMS, *STAFFS):
+        app.router.routes.extend(room.router.routes)
     _errors_as_pages(app)
 
 

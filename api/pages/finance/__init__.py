@@ -4,10 +4,6 @@ Each number is a link to what it is made of, and a list is the same under its ad
 they read, `billing` answers; what is decided here has its rules there.
 """
 
-from fastapi import APIRouter
-
 from api.pages.finance import bank, charges, closing, queues, reconciliation, story, today, what_if
 
-router = APIRouter()
-for part in (today, charges, story, queues, reconciliation, bank, closing, what_if):
-    router.include_router(part.router)
+ROOMS = (today, charges, story, queues, reconciliation, bank, closing, what_if)

@@ -4,12 +4,6 @@
 Each reads and changes the rows of the owner who is signed in and of nobody else (`whose`). History has its own room.
 """
 
-from fastapi import APIRouter
-
 from api.pages.me import account, inbox, leaving, now, payment, preferences, statements, vehicles
 
-__all__ = ["now", "router"]
-
-router = APIRouter(include_in_schema=False)
-for _module in (now, inbox, vehicles, account, statements, payment, preferences, leaving):
-    router.include_router(_module.router)
+ROOMS = (now, inbox, vehicles, account, statements, payment, preferences, leaving)
