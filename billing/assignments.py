@@ -5,14 +5,14 @@ a recorded re-rate order changes the past.
 """
 
 from collections.abc import Collection, Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, insert, select, tuple_, union, update
+from sqlalchemy import Connection, Select, bindparam, func, insert, select, tuple_, union, update
 
 from billing.store.tables import tariff_assignments, tariffs
 from billing.tariffs import Tariff, preset, preset_names, tariff_from_json, tariff_to_json
-from sessions.database import bulk_insert, may_write, one_of
+from sessions.database import Among, bulk_insert, is_postgresql, may_write
 from sessions.facts import Fact, Kind, site_facts
 from sessions.store.tables import facts, sessions, sites
 
@@ -76,11 +76,12 @@ def add_version(connection: Connection, tariff: Tariff, author: str, now: int) -
     return added
 
 
+_VERSION = select(tariffs.c.body).where(tariffs.c.name == bindparam("name"), tariffs.c.version == bindparam("version"))
+
+
 def tariff_version(connection: Connection, ref: VersionRef) -> Tariff:
     """Raises `TariffUnknown`."""
-    body = connection.execute(
-        select(tariffs.c.body).where(tariffs.c.name == ref.name, tariffs.c.version == ref.version)
-    ).scalar()
+    body = connection.execute(_VERSION, ref._asdict()).scalar()
     if body is None:
         raise TariffUnknown(f"{ref.name} version {ref.version}")
     return _read(body)
@@ -185,20 +186,22 @@ def ever_used(connection: Connection) -> list[Tariff]:
 
 def assignments_of(connection: Connection, site_ids: Collection[str]) -> dict[str, list[Assignment]]:
     """Each site's assignments, oldest first."""
-    statement = (
-        select(
-            tariff_assignments.c.site_id,
-            tariff_assignments.c.valid_from,
-            tariff_assignments.c.tariff,
-            tariff_assignments.c.tariff_version,
-        )
-        .where(one_of(connection, tariff_assignments.c.site_id, site_ids))
-        .order_by(tariff_assignments.c.site_id, tariff_assignments.c.valid_from)
-    )
+    postgresql = is_postgresql(connection)
+    rows = connection.execute(_assignments_of(postgresql), _SITES.bind(postgresql, site_ids))
     found: dict[str, list[Assignment]] = {}
-    for site_id, valid_from, name, version in connection.execute(statement):
+    for site_id, valid_from, name, version in rows:
         found.setdefault(site_id, []).append(Assignment(valid_from, VersionRef(name, version)))
     return found
+
+
+_SITES = Among("site_ids")
+
+
+@cache
+def _assignments_of(postgresql: bool) -> Select[Any]:
+    c = tariff_assignments.c
+    assigned = select(c.site_id, c.valid_from, c.tariff, c.tariff_version)
+    return assigned.where(_SITES.clause(postgresql, c.site_id)).order_by(c.site_id, c.valid_from)
 
 
 class Prices:

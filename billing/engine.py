@@ -8,13 +8,15 @@ is told to people here: notices are jobs.
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from billing.invoices.sides import Side, invoice_job
 from billing.jobs import Job, schedule, session_job
 from billing.settle import Settlement, fee_of, settle
-from sessions.database import one_of
+from sessions.database import Among, is_postgresql, one_of
 from sessions.facts import FOREVER, sessions_overlapping
 from sessions.folding import Folded, over_by_silence_at, recall, refold
 from sessions.intake import Changes
@@ -103,17 +105,26 @@ def follow(
 def _neighbours(connection: Connection, folded: Sequence[Folded], before: Mapping[SessionKey, Before]) -> list[Folded]:
     """Sessions whose occupancy tiers these sessions' comings and goings move; their sites are locked."""
     moved = [(one.key.site_id, stretch) for one in folded for stretch in _moved(one, before.get(one.key, UNHEARD_OF))]
-    site_ids = {site_id for site_id, _ in moved}
-    statement = select(sites.c.id).where(
-        one_of(connection, sites.c.id, site_ids), sites.c.priced_by_occupancy.is_(True)
-    )
-    shared = set(connection.execute(statement).scalars()) if site_ids else set()
+    shared = _priced_by_occupancy(connection, {site_id for site_id, _ in moved}) if moved else set()
     keys: set[SessionKey] = set()
     for site_id, stretch in moved:
         if site_id in shared:
             keys |= sessions_overlapping(connection, site_id, stretch.start, stretch.end)
     # Nothing was heard of them, so what they were last folded to still holds.
     return recall(connection, keys - {one.key for one in folded})
+
+
+def _priced_by_occupancy(connection: Connection, site_ids: Collection[str]) -> set[str]:
+    postgresql = is_postgresql(connection)
+    return set(connection.execute(_shared(postgresql), _SITES.bind(postgresql, site_ids)).scalars())
+
+
+_SITES = Among("site_ids")
+
+
+@cache
+def _shared(postgresql: bool) -> Select[Any]:
+    return select(sites.c.id).where(_SITES.clause(postgresql, sites.c.id), sites.c.priced_by_occupancy.is_(True))
 
 
 def _moved(one: Folded, earlier: Before) -> set[Stretch]:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from billing.store.tables import jobs
 from sessions.clock import Clock
-from sessions.database import bulk_insert, for_update, is_postgresql, kept_json, writing
+from sessions.database import bulk_insert, for_update, kept_json, writing
 from sessions.store.queries import SessionKey
 
 MOST_ATTEMPTS = 12
@@ -116,10 +116,8 @@ def lease(connection: Connection, worker: str, now: int, most: int, kind: str) -
 
     A step that was leased `MOST_ATTEMPTS` times and never came to an end takes its worker down with it: it is parked.
     """
-    due = select(jobs).where(jobs.c.kind == kind, _free(now)).order_by(jobs.c.due_at, jobs.c.key).limit(most)
-    if is_postgresql(connection):
-        due = due.with_for_update(skip_locked=True)
-    found = [_job(row) for row in connection.execute(due).mappings()]
+    due = connection.execute(_DUE, {"kind": kind, "now": now, "most": most})
+    found = [_job(row) for row in due.mappings()]
     spent = [job for job in found if job.attempts >= MOST_ATTEMPTS]
     if spent:
         _change(
@@ -127,8 +125,21 @@ def lease(connection: Connection, worker: str, now: int, most: int, kind: str) -
         )
     taken = [job for job in found if job.attempts < MOST_ATTEMPTS]
     if taken:
-        _change(connection, taken, leased_by=worker, leased_until=now + LEASE_S, attempts=jobs.c.attempts + 1)
+        keys = [job.key for job in taken]
+        connection.execute(_TAKE, {"those": keys, "leased_by": worker, "leased_until": now + LEASE_S})
     return taken
+
+
+_DUE = (
+    select(jobs)
+    .where(jobs.c.kind == bindparam("kind"), _free(bindparam("now")))
+    .order_by(jobs.c.due_at, jobs.c.key)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)  # SQLite has no such clause, and is asked without
+)
+_THOSE = jobs.c.key.in_(bindparam("those", expanding=True))
+_CHANGE = update(jobs).where(_THOSE)
+_TAKE = _CHANGE.values(attempts=jobs.c.attempts + 1)
 
 
 @dataclass(slots=True)
@@ -200,18 +211,24 @@ class Lease:
                 lock(connection)
             turn = Turn(connection, self.clock.now(), _still_held(connection, self.worker, self.jobs))
             yield turn
-            connection.execute(delete(jobs).where(jobs.c.key.in_(turn.ended())))
+            connection.execute(_END, {"those": turn.ended()})
+
+
+_END = delete(jobs).where(_THOSE)
 
 
 def hold(connection: Connection, those: Iterable[Job]) -> None:
     """Lock the steps in one order, whoever leased them: a lease's `lock` where others are taken along."""
-    keys = [job.key for job in those]
-    connection.execute(for_update(connection, select(jobs.c.key).where(jobs.c.key.in_(keys)).order_by(jobs.c.key)))
+    connection.execute(_HELD, {"those": [job.key for job in those]})
+
+
+_HELD = select(jobs.c.key).where(_THOSE).order_by(jobs.c.key).with_for_update(key_share=True)
+_STILL_HELD = _HELD.where(jobs.c.leased_by == bindparam("worker"))
 
 
 def _still_held(connection: Connection, worker: str, held: Sequence[Job]) -> list[Job]:
-    mine = select(jobs.c.key).where(jobs.c.key.in_([job.key for job in held]), jobs.c.leased_by == worker)
-    keys = set(connection.execute(for_update(connection, mine.order_by(jobs.c.key))).scalars())
+    mine = {"those": [job.key for job in held], "worker": worker}
+    keys = set(connection.execute(_STILL_HELD, mine).scalars())
     return [job for job in held if job.key in keys]
 
 
@@ -257,8 +274,10 @@ def retry_after_s(key: str, attempts: int) -> int:
 
 def overdue(connection: Connection, keys: Collection[str], now: int) -> set[str]:
     """Those of the named steps whose time has come and that are not done, whatever kept them."""
-    due = select(jobs.c.key).where(jobs.c.key.in_(sorted(keys)), jobs.c.due_at <= now)
-    return set(connection.execute(due).scalars()) if keys else set()
+    return set(connection.execute(_OVERDUE, {"those": sorted(keys), "now": now}).scalars()) if keys else set()
+
+
+_OVERDUE = select(jobs.c.key).where(_THOSE, jobs.c.due_at <= bindparam("now"))
 
 
 def waiting_together(connection: Connection, name: str) -> list[Job]:
@@ -316,4 +335,4 @@ def _job(row: Mapping[Any, Any]) -> Job:
 
 
 def _change(connection: Connection, those: Sequence[Job], **values: Any) -> None:
-    connection.execute(update(jobs).where(jobs.c.key.in_([job.key for job in those])).values(**values))
+    connection.execute(_CHANGE, {"those": [job.key for job in those], **values})

@@ -10,13 +10,14 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, Text, and_, func, select
+from sqlalchemy import Connection, Select, Table, Text, and_, func, select
 
 from billing.store.accounts import account_entries, account_transfers
 from billing.store.tables import entries, transfers
-from sessions.database import bulk_insert, keys_of, one_of
+from sessions.database import Among, Given, bulk_insert, is_postgresql
 from sessions.store.queries import SessionKey
 
 
@@ -148,12 +149,9 @@ def post(connection: Connection, new: Sequence[Transfer], now: int, book: Book =
     """
     if not new:
         return
-    names = [(transfer.key[0], transfer.id) for transfer in new]
-    wanted = keys_of(connection, "wanted", (("lead", Text()), ("id", Text())), names)
-    there = select(book.transfers.c.id).join(
-        wanted, and_(book.transfers.c[book.lead] == wanted.c.lead, book.transfers.c.id == wanted.c.id)
-    )
-    if (taken := connection.execute(there).scalars().first()) is not None:
+    postgresql = is_postgresql(connection)
+    names = _NAMED.bind(postgresql, ((transfer.key[0], transfer.id) for transfer in new))
+    if (taken := connection.execute(_taken(postgresql, book), names).scalars().first()) is not None:
         raise TransferExists(taken)
     bulk_insert(
         connection,
@@ -198,12 +196,36 @@ def post(connection: Connection, new: Sequence[Transfer], now: int, book: Book =
     )
 
 
+_NAMED = Given("named", ("lead", Text()), ("id", Text()))
+
+
+@cache
+def _taken(postgresql: bool, book: Book) -> Select[Any]:
+    named, heads = _NAMED.clause(postgresql), book.transfers.c
+    return select(heads.id).join(named, and_(heads[book.lead] == named.c.lead, heads.id == named.c.id))
+
+
 def posted(connection: Connection, keys: Collection[Key], book: Book = SESSIONS) -> dict[Key, dict[Line, int]]:
     """What the ledger holds for each session or subject, summed by line; lines that sum to zero are left out."""
     if not keys:
         return {}
+    postgresql = is_postgresql(connection)
+    found: dict[Key, dict[Line, int]] = defaultdict(dict)
+    rows = connection.execute(_posted(postgresql, book), _WANTED.bind(postgresql, keys))
+    for lead, subject, account, owner_id, seller_id, currency, tax_code, amount in rows:
+        if amount:
+            line = Line(Account(account), owner_id, seller_id, currency, tax_code)
+            found[book.key(lead, subject)][line] = int(amount)
+    return found
+
+
+_WANTED = Given("wanted", ("lead", Text()), ("subject", Text()))
+
+
+@cache
+def _posted(postgresql: bool, book: Book) -> Select[Any]:
     heads, parts = book.transfers.c, book.entries.c
-    wanted = keys_of(connection, "wanted", (("lead", Text()), ("subject", Text())), keys)
+    wanted = _WANTED.clause(postgresql)
     # Transfers first, then their entries: SQLite would walk every entry of a site for every session.
     theirs = (
         select(heads[book.lead].label("lead"), heads.id, heads[book.subject].label("subject"))
@@ -212,18 +234,11 @@ def posted(connection: Connection, keys: Collection[Key], book: Book = SESSIONS)
         .prefix_with("MATERIALIZED")
     )
     line = (parts.account, parts.owner_id, parts.seller_id, parts.currency, parts.tax_code)
-    statement = (
+    return (
         select(theirs.c.lead, theirs.c.subject, *line, func.sum(parts.amount_minor))
         .join(book.entries, and_(parts[book.lead] == theirs.c.lead, parts.transfer_id == theirs.c.id))
         .group_by(theirs.c.lead, theirs.c.subject, *line)
     )
-    found: dict[Key, dict[Line, int]] = defaultdict(dict)
-    for lead, subject, account, owner_id, seller_id, currency, tax_code, amount in connection.execute(statement):
-        if amount:
-            found[book.key(lead, subject)][Line(Account(account), owner_id, seller_id, currency, tax_code)] = int(
-                amount
-            )
-    return found
 
 
 def converge(connection: Connection, key: Subject, target: Balances, reason: str, now: int) -> bool:
@@ -280,15 +295,21 @@ def owner_balances(connection: Connection, owner_id: str) -> dict[tuple[str, str
 
 def balances_of_owners(connection: Connection, owner_ids: Collection[str]) -> dict[str, dict[tuple[str, str], int]]:
     """`owner_balances` of many; who has no entry is left out."""
+    postgresql = is_postgresql(connection)
     found: dict[str, dict[tuple[str, str], int]] = defaultdict(lambda: defaultdict(int))
     for book in (SESSIONS, ACCOUNTS):
-        parts = book.entries.c
-        whose = (parts.owner_id, parts.seller_id, parts.currency)
-        statement = (
-            select(*whose, func.sum(parts.amount_minor))
-            .where(one_of(connection, parts.owner_id, owner_ids), parts.account == Account.RECEIVABLE.value)
-            .group_by(*whose)
-        )
-        for owner_id, seller, currency, amount in connection.execute(statement):
+        rows = connection.execute(_balances(postgresql, book), _OWNERS.bind(postgresql, owner_ids))
+        for owner_id, seller, currency, amount in rows:
             found[owner_id][seller, currency] += int(amount)
     return found
+
+
+_OWNERS = Among("owner_ids")
+
+
+@cache
+def _balances(postgresql: bool, book: Book) -> Select[Any]:
+    parts = book.entries.c
+    whose = (parts.owner_id, parts.seller_id, parts.currency)
+    receivable = (_OWNERS.clause(postgresql, parts.owner_id), parts.account == Account.RECEIVABLE.value)
+    return select(*whose, func.sum(parts.amount_minor)).where(*receivable).group_by(*whose)

@@ -5,12 +5,13 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, func, insert, or_, select, update
 
 from billing.store.tables import owners, token_holders, vehicles
-from sessions.database import bulk_insert, one_of
+from sessions.database import Among, bulk_insert, is_postgresql
 from sessions.intake import TokenNames
 from sessions.sites import NameTaken
 from sessions.store.queries import SessionKey
@@ -74,11 +75,12 @@ def add_missing_owners(connection: Connection, owner_ids: Collection[str], now: 
 
 
 _OWNER = (owners.c.id, owners.c.name, owners.c.email, owners.c.language)
+_ONE_OWNER = select(*_OWNER).where(owners.c.id == bindparam("id"))
 
 
 def owner(connection: Connection, owner_id: str) -> Owner:
     """Raises `OwnerUnknown`."""
-    row = connection.execute(select(*_OWNER).where(owners.c.id == owner_id)).first()
+    row = connection.execute(_ONE_OWNER, {"id": owner_id}).first()
     if row is None:
         raise OwnerUnknown(owner_id)
     return Owner(*row)
@@ -178,13 +180,20 @@ def give_missing_tokens(
 
 def holdings_of(connection: Connection, token_ids: Collection[str]) -> dict[str, list[Holding]]:
     """Who held each token, and when."""
-    statement = select(
-        token_holders.c.token_id, token_holders.c.owner_id, token_holders.c.valid_from, token_holders.c.valid_to
-    ).where(one_of(connection, token_holders.c.token_id, token_ids))
+    postgresql = is_postgresql(connection)
     found: dict[str, list[Holding]] = {}
-    for token_id, *holding in connection.execute(statement):
+    for token_id, *holding in connection.execute(_holdings_of(postgresql), _TOKENS.bind(postgresql, token_ids)):
         found.setdefault(token_id, []).append(Holding(*holding))
     return found
+
+
+_TOKENS = Among("token_ids")
+
+
+@cache
+def _holdings_of(postgresql: bool) -> Select[Any]:
+    c = token_holders.c
+    return select(c.token_id, c.owner_id, c.valid_from, c.valid_to).where(_TOKENS.clause(postgresql, c.token_id))
 
 
 class HeldToken(NamedTuple):

@@ -6,9 +6,10 @@ Callers hold the lock of the session's station. Posted entries never change; a z
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, TypedDict
 
-from sqlalchemy import Connection, Text, and_, select
+from sqlalchemy import Connection, Select, Text, and_, select
 
 from billing import ledger
 from billing.assignments import Prices, VersionRef, tariff_version
@@ -18,7 +19,7 @@ from billing.owners import holder_at, holdings_of
 from billing.rating import Context, FeeReport, Occupancy, rate, report_to_json
 from billing.store.tables import charges
 from billing.tariffs import Tariff
-from sessions.database import bulk_overwrite, kept_json, keys_of
+from sessions.database import Given, bulk_overwrite, is_postgresql, kept_json
 from sessions.facts import FOREVER, Fact, Kind, facts_of, site_facts
 from sessions.folding import Folded
 from sessions.machine import Span
@@ -334,11 +335,19 @@ def charges_of(connection: Connection, keys: Sequence[SessionKey]) -> dict[Sessi
     """The charges of those sessions that have one."""
     if not keys:
         return {}
-    wanted = keys_of(connection, "wanted", (("site_id", Text()), ("session_id", Text())), keys)
-    statement = select(charges).join(
-        wanted, and_(charges.c.site_id == wanted.c.site_id, charges.c.session_id == wanted.c.session_id)
-    )
-    return {charge.key: charge for charge in map(charge_from_row, connection.execute(statement).mappings())}
+    postgresql = is_postgresql(connection)
+    rows = connection.execute(_charges_of(postgresql), _WANTED.bind(postgresql, keys)).mappings()
+    return {charge.key: charge for charge in map(charge_from_row, rows)}
+
+
+_WANTED = Given("wanted", ("site_id", Text()), ("session_id", Text()))
+
+
+@cache
+def _charges_of(postgresql: bool) -> Select[Any]:
+    wanted = _WANTED.clause(postgresql)
+    theirs = and_(charges.c.site_id == wanted.c.site_id, charges.c.session_id == wanted.c.session_id)
+    return select(charges).join(wanted, theirs)
 
 
 def charge_from_row(row: Any) -> Charge:

@@ -8,11 +8,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Text, and_, func, or_, select
+from sqlalchemy import Connection, Select, Text, and_, func, or_, select
 
-from sessions.database import bulk_insert, for_update, keys_of, one_of
+from sessions.database import Among, Given, bulk_insert, for_update, is_postgresql
 from sessions.store.queries import SessionKey
 from sessions.store.tables import facts, sessions, sites
 
@@ -172,34 +173,41 @@ def _known_keys(connection: Connection, site_id: str, keys: list[str]) -> set[st
 
 def facts_of(connection: Connection, keys: Collection[SessionKey]) -> dict[SessionKey, list[Fact]]:
     """The facts that name each session, in their order."""
-    wanted = keys_of(connection, "wanted", (("site_id", Text()), ("session_id", Text())), keys)
-    statement = (
-        select(facts)
-        .join(wanted, and_(facts.c.site_id == wanted.c.site_id, facts.c.session_id == wanted.c.session_id))
-        .order_by(facts.c.site_id, facts.c.n)
-    )
+    postgresql = is_postgresql(connection)
     found: dict[SessionKey, list[Fact]] = defaultdict(list)
-    for row in connection.execute(statement).mappings():
+    for row in connection.execute(_facts_of(postgresql), _SESSIONS.bind(postgresql, keys)).mappings():
         fact = _fact(row)
         found[SessionKey(fact.site_id, fact.session_id or "")].append(fact)
     return found
 
 
+_SESSIONS = Given("wanted", ("site_id", Text()), ("session_id", Text()))
+
+
+@cache
+def _facts_of(postgresql: bool) -> Select[Any]:
+    wanted = _SESSIONS.clause(postgresql)
+    named = and_(facts.c.site_id == wanted.c.site_id, facts.c.session_id == wanted.c.session_id)
+    return select(facts).join(wanted, named).order_by(facts.c.site_id, facts.c.n)
+
+
 def site_facts(connection: Connection, site_ids: Collection[str], kinds: Collection[Kind]) -> dict[str, list[Fact]]:
     """The facts of the given kinds that name no session, by site, in their order."""
-    statement = (
-        select(facts)
-        .where(
-            one_of(connection, facts.c.site_id, site_ids),
-            facts.c.session_id.is_(None),
-            one_of(connection, facts.c.kind, (kind.value for kind in kinds)),
-        )
-        .order_by(facts.c.site_id, facts.c.n)
-    )
+    postgresql = is_postgresql(connection)
+    wanted = _SITES.bind(postgresql, site_ids) | _KINDS.bind(postgresql, (kind.value for kind in kinds))
     found: dict[str, list[Fact]] = defaultdict(list)
-    for row in connection.execute(statement).mappings():
+    for row in connection.execute(_site_facts(postgresql), wanted).mappings():
         found[row["site_id"]].append(_fact(row))
     return found
+
+
+_SITES, _KINDS = Among("site_ids"), Among("kinds")
+
+
+@cache
+def _site_facts(postgresql: bool) -> Select[Any]:
+    wanted = (_SITES.clause(postgresql, facts.c.site_id), _KINDS.clause(postgresql, facts.c.kind))
+    return select(facts).where(*wanted, facts.c.session_id.is_(None)).order_by(facts.c.site_id, facts.c.n)
 
 
 def _fact(row: Any) -> Fact:

@@ -13,11 +13,11 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
-from sqlalchemy import Connection, func, insert, or_, select
+from sqlalchemy import Connection, Select, Table, bindparam, func, insert, or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
 from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 
-from sessions.database import is_postgresql, one_of
+from sessions.database import Among, is_postgresql
 from sessions.facts import FOREVER, Fact, Kind, site_facts
 from sessions.store.tables import sellers, sessions, sites, stalls, station_contacts, stations
 
@@ -80,9 +80,14 @@ def _zone(name: str) -> str:
 
 
 def _insert_new(connection: Connection, table: Any, kind: str, values: dict[str, Any]) -> None:
-    if connection.execute(select(table.c.id).where(table.c.id == values["id"])).first():
+    if connection.execute(_named(table), {"id": values["id"]}).first():
         raise NameTaken(f"{kind} {values['id']} exists")
-    connection.execute(insert(table).values(**values))
+    connection.execute(insert(table), values)
+
+
+@cache
+def _named(table: Table) -> Select[Any]:
+    return select(table.c.id).where(table.c.id == bindparam("id"))
 
 
 def add_seller(connection: Connection, id_: str, name: str, zone: str, now: int) -> None:
@@ -120,26 +125,34 @@ def add_stall(connection: Connection, station_id: str, stall: str, now: int, in_
     )
 
 
+_SITES = select(sites.c.id, sites.c.seller_id, sites.c.name, sites.c.zone)
+_ONE_SITE = _SITES.where(sites.c.id == bindparam("id"))
+
+
 def site(connection: Connection, site_id: str) -> Site:
     """Raises `Unknown`."""
-    row = connection.execute(
-        select(sites.c.id, sites.c.seller_id, sites.c.name, sites.c.zone).where(sites.c.id == site_id)
-    ).first()
+    row = connection.execute(_ONE_SITE, {"id": site_id}).first()
     if row is None:
         raise Unknown("site", site_id)
     return Site(*row)
 
 
 def all_sites(connection: Connection) -> list[Site]:
-    statement = select(sites.c.id, sites.c.seller_id, sites.c.name, sites.c.zone).order_by(sites.c.id)
-    return [Site(*row) for row in connection.execute(statement)]
+    return [Site(*row) for row in connection.execute(_SITES.order_by(sites.c.id))]
 
 
 def sites_by_id(connection: Connection, site_ids: Sequence[str]) -> dict[str, Site]:
-    statement = select(sites.c.id, sites.c.seller_id, sites.c.name, sites.c.zone).where(
-        one_of(connection, sites.c.id, site_ids)
-    )
-    return {row[0]: Site(*row) for row in connection.execute(statement)}
+    postgresql = is_postgresql(connection)
+    rows = connection.execute(_sites_by_id(postgresql), _IDS.bind(postgresql, site_ids))
+    return {row[0]: Site(*row) for row in rows}
+
+
+_IDS = Among("ids")
+
+
+@cache
+def _sites_by_id(postgresql: bool) -> Select[Any]:
+    return _SITES.where(_IDS.clause(postgresql, sites.c.id))
 
 
 def site_of_station(connection: Connection, station_id: str) -> str:

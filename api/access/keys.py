@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from api.access.tables import access_keys
 from billing.periods.trail import record
@@ -120,11 +120,12 @@ _MADE = {
 }
 
 
+_KEY = select(access_keys).where(access_keys.c.hash == bindparam("hash"), access_keys.c.kind == bindparam("kind"))
+
+
 def authenticate(connection: Connection, text: str, now: int, kind: KeyKind = KeyKind.KEY) -> Principal | None:
     """Whose valid key this is, or none."""
-    row = connection.execute(
-        select(access_keys).where(access_keys.c.hash == hash_of(text), access_keys.c.kind == kind.value)
-    ).first()
+    row = connection.execute(_KEY, {"hash": hash_of(text), "kind": kind.value}).first()
     if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
         return None
     return Principal(row.id, Role(row.role), row.label, row.station_id, row.owner_id)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from billing.notices.contacts import CHAT, EMAIL, PUSH, WEBHOOK
 from billing.notices.kinds import CHARGE_COMPLETE, KINDS, WHILE_QUIET
@@ -106,13 +106,17 @@ def preferences_by_owner(connection: Connection, owner_ids: Collection[str]) -> 
     """The same for many, each of them with an answer."""
     ids = sorted(set(owner_ids))
     quiet = {
-        row.owner_id: (row.quiet_from, row.quiet_to, row.zone)
-        for row in connection.execute(select(preferences_table).where(preferences_table.c.owner_id.in_(ids)))
+        row.owner_id: (row.quiet_from, row.quiet_to, row.zone) for row in connection.execute(_PREFERENCES, {"ids": ids})
     }
     muted: dict[str, set[tuple[str, str]]] = {}
-    for row in connection.execute(select(mutes).where(mutes.c.owner_id.in_(ids))):
+    for row in connection.execute(_MUTES, {"ids": ids}):
         muted.setdefault(row.owner_id, set()).add((row.kind, row.channel))
     return {id_: Preferences(*quiet.get(id_, (None, None, None)), muted=frozenset(muted.get(id_, ()))) for id_ in ids}
+
+
+_PREFERENCES, _MUTES = (
+    select(table).where(table.c.owner_id.in_(bindparam("ids", expanding=True))) for table in (preferences_table, mutes)
+)
 
 
 def save_preferences(connection: Connection, owner_id: str, wanted: Preferences, now: int) -> None:

@@ -1,9 +1,8 @@
 """The lock under which an owner's invoices, payments and credits change: the owner's own row."""
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from billing.store.tables import owners
-from sessions.database import for_update
 
 
 def lock_owner(connection: Connection, owner_id: str) -> None:
@@ -12,4 +11,7 @@ def lock_owner(connection: Connection, owner_id: str) -> None:
     It comes before the locks of sellers' numbers and of steps, and is never held during a call to somebody else's
     server.
     """
-    connection.execute(for_update(connection, select(owners.c.id).where(owners.c.id == owner_id)))
+    connection.execute(_OWNER, {"id": owner_id})
+
+
+_OWNER = select(owners.c.id).where(owners.c.id == bindparam("id")).with_for_update(key_share=True)

@@ -71,8 +71,11 @@ class Calendars:
 
 
 def calendars(connection: Connection) -> Calendars:
-    zones = {row[0]: ZoneInfo(row[1]) for row in connection.execute(select(sellers.c.id, sellers.c.zone))}
-    return Calendars(zones, {row[0]: row[1] for row in connection.execute(select(sites.c.id, sites.c.seller_id))})
+    zones = {row[0]: ZoneInfo(row[1]) for row in connection.execute(_ZONES)}
+    return Calendars(zones, {row[0]: row[1] for row in connection.execute(_SELLERS)})
+
+
+_ZONES, _SELLERS = select(sellers.c.id, sellers.c.zone), select(sites.c.id, sites.c.seller_id)
 
 
 class Cell(NamedTuple):

@@ -6,9 +6,11 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    CompoundSelect,
     Connection,
     RowMapping,
     Select,
+    Table,
     Text,
     and_,
     literal,
@@ -19,14 +21,13 @@ from sqlalchemy import (
 )
 
 from sessions.database import (
+    Among,
     Given,
     UtcSeconds,
     bulk_insert,
     bulk_overwrite,
-    for_update,
     is_postgresql,
     keys_of,
-    one_of,
 )
 from sessions.events import Event, EventType
 from sessions.store.tables import conflicts, events, facts, sessions, sites, stations
@@ -94,18 +95,30 @@ def lock_stations(connection: Connection, station_ids: Collection[str]) -> dict[
 
     Everything that folds or settles a session holds its station, so this one lock is all the intake needs.
     """
-    wanted = select(stations.c.id, stations.c.site_id, sites.c.priced_by_occupancy).join(sites)
-    found = connection.execute(wanted.where(one_of(connection, stations.c.id, station_ids))).all()
-    shared = sorted({row.site_id for row in found if row.priced_by_occupancy})
+    postgresql = is_postgresql(connection)
+    found = connection.execute(_stations(postgresql), _IDS.bind(postgresql, station_ids)).all()
+    shared = {row.site_id for row in found if row.priced_by_occupancy}
     if shared:
-        connection.execute(
-            for_update(
-                connection, select(sites.c.id).where(one_of(connection, sites.c.id, shared)).order_by(sites.c.id)
-            )
-        )
-    known = one_of(connection, stations.c.id, (row.id for row in found))
-    connection.execute(for_update(connection, select(stations.c.id).where(known).order_by(stations.c.id)))
+        connection.execute(_in_order(postgresql, sites), _IDS.bind(postgresql, shared))
+    known = _IDS.bind(postgresql, (row.id for row in found))
+    connection.execute(_in_order(postgresql, stations), known)
     return {row.id: row.site_id for row in found}
+
+
+_IDS = Among("ids")
+
+
+@cache
+def _stations(postgresql: bool) -> Select[Any]:
+    told = select(stations.c.id, stations.c.site_id, sites.c.priced_by_occupancy).join(sites)
+    return told.where(_IDS.clause(postgresql, stations.c.id))
+
+
+@cache
+def _in_order(postgresql: bool, table: Table) -> Select[Any]:
+    """Locks their rows where the engine has such locks."""
+    rows = select(table.c.id).where(_IDS.clause(postgresql, table.c.id)).order_by(table.c.id)
+    return rows.with_for_update(key_share=True)
 
 
 _EVENTS = Given("wanted", ("site_id", Text()), ("station_id", Text()), ("id", Text()))
@@ -284,15 +297,20 @@ NOTHING_UNUSABLE = Unusable(frozenset(), frozenset())
 
 def unusable_of(connection: Connection, site_ids: Collection[str]) -> dict[str, Unusable]:
     """By station of the given sites: the ids that came with two contents, and those an operator voided."""
+    postgresql = is_postgresql(connection)
     found: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
-    twice_told = select(literal(0), conflicts.c.station_id, conflicts.c.event_id)
-    voided_by_people = select(literal(1), facts.c.station_id, facts.c.event_id)
-    statement = union_all(
-        twice_told.where(one_of(connection, conflicts.c.site_id, site_ids)),
-        voided_by_people.where(
-            one_of(connection, facts.c.site_id, site_ids), facts.c.kind == "void", facts.c.session_id.is_(None)
-        ),
-    )
-    for why, station_id, event_id in connection.execute(statement):
+    for why, station_id, event_id in connection.execute(_unusable(postgresql), _IDS.bind(postgresql, site_ids)):
         found[station_id][why].add(event_id)
     return {station: Unusable(frozenset(twice), frozenset(voided)) for station, (twice, voided) in found.items()}
+
+
+@cache
+def _unusable(postgresql: bool) -> CompoundSelect[Any]:
+    twice_told = select(literal(0), conflicts.c.station_id, conflicts.c.event_id)
+    voided_by_people = select(literal(1), facts.c.station_id, facts.c.event_id)
+    return union_all(
+        twice_told.where(_IDS.clause(postgresql, conflicts.c.site_id)),
+        voided_by_people.where(
+            _IDS.clause(postgresql, facts.c.site_id), facts.c.kind == "void", facts.c.session_id.is_(None)
+        ),
+    )
