@@ -168,7 +168,9 @@ def _finish(
     until = last
     if project and not closed and superseded_at is None:
         until = max(last, now - timeline.offset_s)
-    return Folded(key, _fold(key, events, bad, until), closed, superseded_at, now)
+    if until != timeline.until:
+        timeline = _fold(key, events, bad, until)
+    return Folded(key, timeline, closed, superseded_at, now)
 
 
 def spans_to_json(timeline: Timeline) -> str:
