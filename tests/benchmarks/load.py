@@ -60,13 +60,16 @@ def uploads_of_500(stations: int, count: int, run: str) -> list[bytes]:
     return bodies
 
 
-def single_events(connection: int, count: int, run: str) -> list[bytes]:
-    """`count` uploads of one event each, in the order in which one station would send them."""
+def single_events(connection: int, count: int, run: str, stretch: int) -> list[bytes]:
+    """`count` uploads of one event each, in the order in which one station would send them. A `stretch` is a time of
+    its own: no two cars stand at one stall at once.
+    """
+    begins = FIRST_PLUG_IN + stretch * 500_000
     events = (
         event
         for each in range(count)
         for event in session_events(
-            f"st{connection}", f"{run}{connection}-{each}", 1, FIRST_PLUG_IN + each * 3000, f"token-{connection % 20}"
+            f"st{connection}", f"{run}{connection}-{each}", 1, begins + each * 3000, f"token-{connection % 20}"
         )
     )
     return [json.dumps(event).encode() for event, _ in zip(events, range(count), strict=False)]

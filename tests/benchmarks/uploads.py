@@ -86,10 +86,10 @@ def _singles(databases: PostgresDatabases) -> None:
         empty_key, full_key = prepare(empty_url, STATIONS), prepare(full_url, STATIONS)
         _fill(full_url)
         for run in range(3):
-            empty_rates.append(_single_rate("idlefee", f"e{run}", empty_url, empty_key))
-            full_rates.append(_single_rate("idlefee", f"f{run}", full_url, full_key))
-            fastapi_rates.append(_single_rate("fastapi", "x"))
-            asgi_rates.append(_single_rate("asgi", "x"))
+            empty_rates.append(_single_rate("idlefee", run, empty_url, empty_key))
+            full_rates.append(_single_rate("idlefee", run, full_url, full_key))
+            fastapi_rates.append(_single_rate("fastapi", run))
+            asgi_rates.append(_single_rate("asgi", run))
     rate, fastapi, asgi = (statistics.median(rates) for rates in (empty_rates, fastapi_rates, asgi_rates))
     print(f"  empty FastAPI POST {fastapi:,.0f}/s, empty ASGI POST {asgi:,.0f}/s; of the second {rate / asgi:.2f}")
     ratios = [mine / best for mine, best in zip(empty_rates, fastapi_rates, strict=True)]
@@ -98,10 +98,10 @@ def _singles(databases: PostgresDatabases) -> None:
     _print("  with 5 million stored", statistics.median(full_rates), statistics.median(ratios), 0.9, ratios)
 
 
-def _single_rate(what: str, run: str, url: str = "", key: str = "") -> float:
+def _single_rate(what: str, run: int, url: str = "", key: str = "") -> float:
     with serving(what, url, key) as target:
-        post_all(target, [single_events(at, 12, f"w{run}") for at in range(CONNECTIONS)])
-        queues = [single_events(at, SINGLES_EACH, run) for at in range(CONNECTIONS)]
+        post_all(target, [single_events(at, 12, f"w{run}-", 2 * run) for at in range(CONNECTIONS)])
+        queues = [single_events(at, SINGLES_EACH, f"r{run}-", 2 * run + 1) for at in range(CONNECTIONS)]
         return CONNECTIONS * SINGLES_EACH / post_all(target, queues)
 
 
