@@ -9,11 +9,12 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, insert, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, Text, and_, cast, func, insert, literal, or_, select, tuple_
 
 from billing.store.arrears import dispute_decisions, provisions
 from billing.store.invoices import seller_policies
@@ -251,24 +252,30 @@ def every_deed(connection: Connection, since: int, until: int) -> list[Deed]:
 
 
 def _deeds_of(connection: Connection, number: int, asked: Asked, before: Place | None, most: int | None) -> list[Deed]:
-    source = SOURCES[number]
-    key = _joined(*source.key)
-    reason = literal(None, Text) if source.reason is None else source.reason
-    details = (column.label(f"detail_{at}") for at, column in enumerate(source.details))
-    statement = select(source.at, key, source.author, source.what, source.subject, reason, *details)
+    source, (statement, key) = SOURCES[number], _of_people(number)
     statement = statement.where(*_conditions(source, asked))
     if before is not None:
         place = tuple_(source.at, key) < (before.at, before.key)
         same = source.at <= before.at if number < before.source else source.at < before.at
         statement = statement.where(place if number == before.source else same)
-    statement = statement.order_by(source.at.desc(), key.desc()).limit(most)
+    if most is not None:
+        statement = statement.limit(most)
     return [_deed(number, source, row) for row in connection.execute(statement)]
 
 
+@cache
+def _of_people(number: int) -> tuple[Select[Any], ColumnElement[Any]]:
+    """All that people did by a source, newest first, and what orders it within a second."""
+    source = SOURCES[number]
+    key = _joined(*source.key)
+    reason = literal(None, Text) if source.reason is None else source.reason
+    details = (column.label(f"detail_{at}") for at, column in enumerate(source.details))
+    told = select(source.at, key, source.author, source.what, source.subject, reason, *details)
+    only = [] if source.only is None else [source.only]
+    return told.where(source.author.not_in(OURSELVES), *only).order_by(source.at.desc(), key.desc()), key
+
+
 def _conditions(source: _Source, asked: Asked) -> Iterator[ColumnElement[bool]]:
-    yield source.author.not_in(OURSELVES)
-    if source.only is not None:
-        yield source.only
     if asked.since is not None:
         yield source.at >= asked.since
     if asked.until is not None:
