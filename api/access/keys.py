@@ -84,21 +84,20 @@ def issue(
     if (role is Role.STATION) != (station_id is not None) or (role is Role.OWNER) != (owner_id is not None):
         raise ValueError("a station's key names its station, an owner's its owner, and no other names either")
     issued = Issued(secrets.token_hex(6), f"idf_{secrets.token_urlsafe(32)}")
-    connection.execute(
-        insert(access_keys).values(
-            id=issued.id,
-            hash=hash_of(issued.text),
-            role=role.value,
-            station_id=station_id,
-            owner_id=owner_id,
-            label=label,
-            kind=kind.value,
-            once=once,
-            created_at=now,
-            expires_at=expires_at,
-            device_id=device_id,
-        )
-    )
+    row = {
+        "id": issued.id,
+        "hash": hash_of(issued.text),
+        "role": role.value,
+        "station_id": station_id,
+        "owner_id": owner_id,
+        "label": label,
+        "kind": kind.value,
+        "once": once,
+        "created_at": now,
+        "expires_at": expires_at,
+        "device_id": device_id,
+    }
+    connection.execute(insert(access_keys), row)
     if role is not Role.OWNER or author != "idlefee":
         details = {"role": role.value, "station": station_id, "owner": owner_id}
         record(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from billing.owners import Owner, OwnerUnknown
 from billing.store.tables import contacts, owners
@@ -121,21 +121,17 @@ def _mail(owner: Owner) -> list[Contact]:
     return [Contact(owner.id, EMAIL, EMAIL, EMAIL, {"address": owner.email}, 0)] if owner.email else []
 
 
+_LIVING = (
+    select(*(contacts.c[name] for name in ("owner_id", "id", "channel", "label", "details", "created_at")))
+    .where(contacts.c.owner_id.in_(bindparam("owner_ids", expanding=True)), contacts.c.ended_at.is_(None))
+    .order_by(contacts.c.created_at, contacts.c.id)
+)
+
+
 def _living(connection: Connection, owner_ids: Collection[str]) -> dict[str, list[Contact]]:
-    statement = (
-        select(
-            contacts.c.owner_id,
-            contacts.c.id,
-            contacts.c.channel,
-            contacts.c.label,
-            contacts.c.details,
-            contacts.c.created_at,
-        )
-        .where(contacts.c.owner_id.in_(sorted(set(owner_ids))), contacts.c.ended_at.is_(None))
-        .order_by(contacts.c.created_at, contacts.c.id)
-    )
     found: dict[str, list[Contact]] = {}
-    for owner_id, id_, channel, label, details, created_at in connection.execute(statement):
+    rows = connection.execute(_LIVING, {"owner_ids": sorted(set(owner_ids))})
+    for owner_id, id_, channel, label, details, created_at in rows:
         found.setdefault(owner_id, []).append(Contact(owner_id, id_, channel, label, json.loads(details), created_at))
     return found
 

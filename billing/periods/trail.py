@@ -78,7 +78,7 @@ def record(
     """
     text = json.dumps(details or {}, separators=(",", ":"), sort_keys=True)
     values = {"author": author, "what": what, "subject": subject, "reason": reason, "details": text}
-    connection.execute(insert(audit).values(id=secrets.token_hex(8), at=now, **values))
+    connection.execute(insert(audit), {"id": secrets.token_hex(8), "at": now, **values})
 
 
 @dataclass(frozen=True, slots=True)
