@@ -3,6 +3,7 @@
 import random
 import socket
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -43,5 +44,9 @@ def test_nothing_acknowledged_is_lost_on_sqlite(sqlite_url: str, tmp_path: Path)
 
 
 def test_nothing_acknowledged_is_lost_on_postgresql(tmp_path: Path) -> None:
-    with postgres_server(durable=True) as server, PostgresDatabases(server).migrated() as url:
+    with (
+        postgres_server(durable=True) as server,
+        closing(PostgresDatabases(server)) as databases,
+        databases.migrated() as url,
+    ):
         look_at_what_is_left(url, kill_again_and_again(url, tmp_path / "outbox"))

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -120,7 +120,8 @@ def killable_database() -> Iterator[tuple[str, Postgres]]:
     with (
         postgres_server(durable=True) as server,
         killable(server) as postgres,
-        PostgresDatabases(server).migrated() as url,
+        closing(PostgresDatabases(server)) as databases,
+        databases.migrated() as url,
     ):
         yield url, postgres
 
