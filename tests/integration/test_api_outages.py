@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 from sqlalchemy import event as listen_for
 from sqlalchemy.engine import make_url
 
@@ -122,6 +123,35 @@ def test_a_full_database_is_unavailable_and_loses_nothing(sqlite_url: str) -> No
         assert_well_again(doors)
         results = doors.send("h1", "/v1/events", crowd)["results"]
         assert {result["status"] for result in results} == {"accepted"}
+
+
+FULL = """
+    CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$
+"""
+
+
+@contextmanager
+def full(url: str) -> Iterator[None]:
+    """PostgreSQL's own error for a full disk, from every table that is written to."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        connection.execute(FULL)
+        for (table,) in tables:
+            trigger = sql.SQL("CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON {} EXECUTE FUNCTION full_disk()")
+            connection.execute(trigger.format(sql.Identifier(table)))
+        yield
+        connection.execute("DROP FUNCTION full_disk CASCADE")
+
+
+def test_a_full_postgresql_is_unavailable_and_loses_nothing(postgres_url: str) -> None:
+    with open_doors(postgres_url) as doors:
+        before = told(doors.app, ROWS)
+        with full(postgres_url):
+            assert_unavailable(doors, *WRITES)
+            assert doors.get("ann", "/v1/me/balance")[0]["amount_minor"] == 2_00
+        assert told(doors.app, ROWS) == before
+        assert_well_again(doors)
 
 
 # -- gone ---------------------------------------------------------------------------------------------------
