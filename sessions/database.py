@@ -303,19 +303,24 @@ def kept_json(value: Any) -> str:
 
 Value = TypeVar("Value", str, int)
 
-_EACH = text("SELECT value FROM json_each(:given)")  # as text: as an expression it took longer to build than to answer
-
 
 class Among:
-    """`one_of` for a statement that is built once: `column IN (values)`, the values handed in each time by `bind`."""
+    """Values handed to a statement for `column IN (values)`: the same SQL however many, so PostgreSQL plans it once.
+
+    A statement built with `clause` once is run again and again with `bind`, as with `Given`.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
+        # As text: as an expression it took longer to build than to answer.
+        self._each = text(f"SELECT value FROM json_each(:{name})")
 
-    def clause(self, postgresql: bool, column: ColumnElement[Value]) -> ColumnElement[bool]:
-        if postgresql:
-            return column == any_(bindparam(self._name, type_=ARRAY(column.type)))
-        return column.in_(text(f"SELECT value FROM json_each(:{self._name})"))
+    def clause(self, postgresql: bool, column: ColumnElement[Value], given: Any = None) -> ColumnElement[bool]:
+        """Values still to be given with `bind`, or given here."""
+        here = given is not None
+        kind = ARRAY(column.type) if postgresql else Text()
+        values = bindparam(self._name, given, type_=kind, required=not here, unique=here)
+        return column == any_(values) if postgresql else column.in_(self._each.bindparams(values))
 
     def bind(self, postgresql: bool, values: Iterable[Value]) -> dict[str, Any]:
         """The parameter for these values."""
@@ -323,12 +328,13 @@ class Among:
         return {self._name: given if postgresql else json.dumps(given)}
 
 
+_GIVEN = Among("given")
+
+
 def one_of(connection: Connection, column: ColumnElement[Value], values: Iterable[Value]) -> ColumnElement[bool]:
-    """`column IN (values)` as the same SQL however many the values: PostgreSQL plans it once, not at every length."""
-    if is_postgresql(connection):
-        return column == any_(bindparam(None, sorted(values), type_=ARRAY(column.type)))
-    given = bindparam("given", json.dumps(sorted(values)), type_=Text, unique=True)
-    return column.in_(_EACH.bindparams(given))
+    """`column IN (values)`, already bound: for statements that are not run often."""
+    postgresql = is_postgresql(connection)
+    return _GIVEN.clause(postgresql, column, _GIVEN.bind(postgresql, values)["given"])
 
 
 def migrate(url: str, revision: str = "head", *, grant_to: str | None = None) -> None:
