@@ -12,8 +12,9 @@ from sqlalchemy import Connection, Select, bindparam, func, insert, select, tupl
 
 from billing.store.tables import tariff_assignments, tariffs
 from billing.tariffs import Tariff, preset, preset_names, tariff_from_json, tariff_to_json
-from sessions.database import Among, bulk_insert, is_postgresql, may_write
+from sessions.database import is_postgresql, may_write
 from sessions.facts import Fact, Kind, site_facts
+from sessions.statements import Among, bulk_insert
 from sessions.store.tables import facts, sessions, sites
 
 DEFAULT_TARIFF = "standard"

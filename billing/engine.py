@@ -16,11 +16,12 @@ from sqlalchemy import Connection, Select, select
 from billing.invoices.sides import Side, invoice_job
 from billing.jobs import Job, schedule, session_job
 from billing.settle import Settlement, fee_of, settle
-from sessions.database import Among, is_postgresql, one_of
+from sessions.database import is_postgresql
 from sessions.facts import FOREVER, sessions_overlapping
 from sessions.folding import Folded, over_by_silence_at, recall, refold
 from sessions.intake import Changes
 from sessions.sites import Stretch, occupied_stretch
+from sessions.statements import Among, one_of
 from sessions.store import queries
 from sessions.store.queries import UNHEARD_OF, Before, SessionKey
 from sessions.store.tables import sites, stalls

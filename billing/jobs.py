@@ -30,7 +30,8 @@ from sqlalchemy import (
 
 from billing.store.tables import jobs
 from sessions.clock import Clock
-from sessions.database import bulk_insert, for_update, kept_json, writing
+from sessions.database import writing
+from sessions.statements import bulk_insert, for_update, kept_json
 from sessions.store.queries import SessionKey
 
 MOST_ATTEMPTS = 12
@@ -135,7 +136,7 @@ _DUE = (
     .where(jobs.c.kind == bindparam("kind"), _free(bindparam("now")))
     .order_by(jobs.c.due_at, jobs.c.key)
     .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)  # SQLite has no such clause, and is asked without
+    .with_for_update(skip_locked=True)
 )
 _THOSE = jobs.c.key.in_(bindparam("those", expanding=True))
 _CHANGE = update(jobs).where(_THOSE)
@@ -182,7 +183,7 @@ class Turn:
             .where(jobs.c.together.in_(names), jobs.c.dead.is_(False))
             .order_by(jobs.c.created_at, jobs.c.key)
         )
-        found = [_job(row) for row in self.connection.execute(for_update(self.connection, whole)).mappings()]
+        found = [_job(row) for row in self.connection.execute(for_update(whole)).mappings()]
         self._absorbed = found
         return [[job for job in found if job.together == name] for name in names]
 
@@ -222,7 +223,7 @@ def hold(connection: Connection, those: Iterable[Job]) -> None:
     connection.execute(_HELD, {"those": [job.key for job in those]})
 
 
-_HELD = select(jobs.c.key).where(_THOSE).order_by(jobs.c.key).with_for_update(key_share=True)
+_HELD = for_update(select(jobs.c.key).where(_THOSE).order_by(jobs.c.key))
 _STILL_HELD = _HELD.where(jobs.c.leased_by == bindparam("worker"))
 
 

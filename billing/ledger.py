@@ -17,7 +17,8 @@ from sqlalchemy import Connection, Select, Table, Text, and_, func, select
 
 from billing.store.accounts import account_entries, account_transfers
 from billing.store.tables import entries, transfers
-from sessions.database import Among, Given, bulk_insert, is_postgresql
+from sessions.database import is_postgresql
+from sessions.statements import Among, Given, bulk_insert
 from sessions.store.queries import SessionKey
 
 

@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 
 from billing.store.tables import charges, token_holders
-from sessions.database import keys_of
 from sessions.facts import Fact, Kind
+from sessions.statements import keys_of
 from sessions.store.queries import SessionKey
 from sessions.store.tables import facts, sessions
 

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, bindparam, func, insert, or_, select, update
 
 from billing.store.tables import owners, token_holders, vehicles
-from sessions.database import Among, bulk_insert, is_postgresql
+from sessions.database import is_postgresql
 from sessions.intake import TokenNames
 from sessions.sites import NameTaken
+from sessions.statements import Among, bulk_insert
 from sessions.store.queries import SessionKey
 from sessions.store.tables import sessions, tokens
 

@@ -19,11 +19,12 @@ from billing.owners import holder_at, holdings_of
 from billing.rating import Context, FeeReport, Occupancy, rate, report_to_json
 from billing.store.tables import charges
 from billing.tariffs import Tariff
-from sessions.database import Given, bulk_overwrite, is_postgresql, kept_json
+from sessions.database import is_postgresql
 from sessions.facts import FOREVER, Fact, Kind, facts_of, site_facts
 from sessions.folding import Folded
 from sessions.machine import Span
 from sessions.sites import Site, occupancy, sites_by_id
+from sessions.statements import Given, bulk_overwrite, kept_json
 from sessions.store.queries import SessionKey
 from sessions.store.tables import sessions
 

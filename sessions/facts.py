@@ -13,7 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Text, and_, func, or_, select
 
-from sessions.database import Among, Given, bulk_insert, for_update, is_postgresql
+from sessions.database import is_postgresql
+from sessions.statements import Among, Given, bulk_insert, for_update
 from sessions.store.queries import SessionKey
 from sessions.store.tables import facts, sessions, sites
 
@@ -161,7 +162,7 @@ def fact_numbered(connection: Connection, site_id: str, n: int) -> Fact:
 
 def lock_site(connection: Connection, site_id: str) -> None:
     """What is decided about one site is decided by one transaction at a time."""
-    connection.execute(for_update(connection, select(sites.c.id).where(sites.c.id == site_id)))
+    connection.execute(for_update(select(sites.c.id).where(sites.c.id == site_id)))
 
 
 def _known_keys(connection: Connection, site_id: str, keys: list[str]) -> set[str]:

@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
-from sessions.database import kept_json
 from sessions.events import Event, EventType, in_order
 from sessions.machine import CAR, Car, Span, Timeline, fold
+from sessions.statements import kept_json
 from sessions.store.last_word import Window, last_heard, others_heard
 from sessions.store.queries import (
     NOTHING_UNUSABLE,

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from sessions.database import bulk_insert, kept_json
 from sessions.events import MAX_AHEAD_S, Event, SessionEvent, content_digest
 from sessions.folding import Folded, refold
+from sessions.statements import bulk_insert, kept_json
 from sessions.store import queries
 from sessions.store.queries import FAULT_TYPES, Before, SessionKey
 from sessions.store.tables import conflicts, deployment, stalls, tokens

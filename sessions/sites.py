@@ -17,8 +17,9 @@ from sqlalchemy import Connection, Select, Table, bindparam, func, insert, or_, 
 from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
 from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 
-from sessions.database import Among, is_postgresql
+from sessions.database import is_postgresql
 from sessions.facts import FOREVER, Fact, Kind, site_facts
+from sessions.statements import Among
 from sessions.store.tables import sellers, sessions, sites, stalls, station_contacts, stations
 
 NAME = re.compile(r"[A-Za-z0-9._:-]{1,64}")

@@ -15,7 +15,8 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, func, or_, select
 from api.access.keys import Issued, KeyKind, Principal, Role, hash_of, issue
 from api.access.secret import Secret
 from api.access.tables import access_keys, devices
-from sessions.database import one_of, reading, writing
+from sessions.database import reading, writing
+from sessions.statements import one_of
 
 DAY_S = 24 * 3600
 ROTATE_AFTER_S = DAY_S

@@ -68,7 +68,7 @@ def _rows(connection: "Connection", keys: "set[SessionKey]") -> list[Any]:
     from sqlalchemy import Text, and_, select
 
     from billing.store.tables import charges
-    from sessions.database import keys_of
+    from sessions.statements import keys_of
     from sessions.store.tables import sessions, sites
 
     wanted = keys_of(connection, "wanted", (("site_id", Text()), ("id", Text())), sorted(keys))

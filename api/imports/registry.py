@@ -12,9 +12,9 @@ from billing.assignments import DEFAULT_TARIFF, assign, assignments_of, in_use, 
 from billing.decisions import token_given
 from billing.network import add_seller, add_site, add_station
 from billing.owners import add_missing_owners, give_missing_tokens
-from sessions.database import keys_of
 from sessions.intake import TokenNames
 from sessions.sites import BadName, Site, Unknown, all_sites
+from sessions.statements import keys_of
 from sessions.store.tables import sellers, stations
 
 AUTHOR = "import"

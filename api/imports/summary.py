@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Text, and_, select
 
 from billing.assignments import DEFAULT_TARIFF, assignments_of, latest, tariff_version
 from billing.store.tables import charges
-from sessions.database import keys_of
+from sessions.statements import keys_of
 from sessions.store.queries import SessionKey
 from sessions.store.tables import sessions
 

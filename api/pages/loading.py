@@ -13,9 +13,9 @@ from api.pages.views import SessionView, Silence, ended_view
 from billing.owners import holdings_of
 from billing.rating import report_from_json
 from billing.settle import Assessment, Charge, assess, charges_of
-from sessions.database import keys_of
 from sessions.folding import Folded, fold_sessions
 from sessions.sites import sites_by_id
+from sessions.statements import keys_of
 from sessions.store.queries import SessionKey, snapshots_of
 from sessions.store.tables import facts
 

@@ -31,9 +31,9 @@ from billing.payments.locks import lock_owner
 from billing.payments.lost import count_lost
 from billing.settle import Charge, fee_of
 from billing.store.invoices import carried, invoice_lines, invoices
-from sessions.database import bulk_insert
 from sessions.registry import Seller, seller
 from sessions.sites import sites_by_id
+from sessions.statements import bulk_insert
 from sessions.store.queries import SessionKey
 from sessions.store.tables import sessions
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select, update
 
 from billing.invoices.policy import CREDIT_NOTES, Policy
 from billing.store.invoices import invoice_numbers
-from sessions.database import bulk_insert, for_update
+from sessions.statements import bulk_insert, for_update
 
 
 def series_at(policy: Policy, seller_id: str, zone: ZoneInfo, now: int) -> tuple[str, str]:
@@ -28,7 +28,7 @@ def lock_numbers(connection: Connection, seller_id: str, series: Sequence[str]) 
     held = select(invoice_numbers.c.last).where(
         invoice_numbers.c.seller_id == seller_id, invoice_numbers.c.series.in_(series)
     )
-    connection.execute(for_update(connection, held.order_by(invoice_numbers.c.series))).all()
+    connection.execute(for_update(held.order_by(invoice_numbers.c.series))).all()
 
 
 def next_number(connection: Connection, seller_id: str, series: str) -> int:

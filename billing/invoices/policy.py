@@ -19,8 +19,8 @@ from billing.invoices.waking import wake_later
 from billing.money import is_currency
 from billing.payments.amounts import minimum_minor
 from billing.store.invoices import seller_policies
-from sessions.database import for_update, one_of
 from sessions.registry import seller
+from sessions.statements import for_update, one_of
 from sessions.store.tables import sellers
 
 _Amount = Annotated[int, Field(ge=0, le=10**15)]
@@ -184,7 +184,7 @@ def decide(connection: Connection, seller_id: str, policy: Policy, *, author: st
     """
     if not reason.strip():
         raise ReasonMissing("a decision states its reason")
-    connection.execute(for_update(connection, select(sellers.c.id).where(sellers.c.id == seller_id)))
+    connection.execute(for_update(select(sellers.c.id).where(sellers.c.id == seller_id)))
     known = versions_of(connection, seller_id)
     if known and known[0].policy == policy:
         return known[0]

@@ -17,7 +17,7 @@ from billing.payments.amounts import chargeable
 from billing.store.accounts import account_entries, account_transfers
 from billing.store.invoices import carried, invoices
 from billing.store.payments import TO_DECIDE, credits_given, payments, refunds
-from sessions.database import one_of
+from sessions.statements import one_of
 
 INVOICE, CREDIT_NOTE = "invoice", "credit_note"
 

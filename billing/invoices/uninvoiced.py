@@ -20,7 +20,7 @@ from billing.ledger import Account
 from billing.settle import Charge, charges_of
 from billing.store.invoices import invoice_lines, invoices
 from billing.store.tables import entries, transfers
-from sessions.database import keys_of
+from sessions.statements import keys_of
 from sessions.store.queries import SessionKey
 
 MOST_LOOKS = 5  # at sessions that are settled again while they are read

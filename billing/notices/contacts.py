@@ -15,8 +15,8 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from billing.owners import Owner, OwnerUnknown
 from billing.store.tables import contacts, owners
-from sessions.database import for_update
 from sessions.intake import TokenNames
+from sessions.statements import for_update
 
 EMAIL, PUSH, WEBHOOK, CHAT = "email", "push", "webhook", "chat"
 MOST_CONTACTS = 20
@@ -80,7 +80,7 @@ def add_contact(
     kept = _CHECKED[channel](details)
     id_ = TokenNames.load(connection).surrogate(f"{channel}\0{_ADDRESS[channel](kept)}")
     mine = select(owners.c.id).where(owners.c.id == owner_id, owners.c.erased_at.is_(None))
-    if connection.execute(for_update(connection, mine)).first() is None:
+    if connection.execute(for_update(mine)).first() is None:
         raise OwnerUnknown(owner_id)
     contact = Contact(owner_id, id_, channel, label.strip()[:64] or channel, kept, now)
     living = (contacts.c.owner_id == owner_id, contacts.c.ended_at.is_(None), contacts.c.id != id_)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, delete, select, update
 
 from billing.store.tables import channel_health
-from sessions.database import bulk_insert, for_update
+from sessions.statements import bulk_insert, for_update
 
 OPENS_AFTER = 3  # failures in a row
 FIRST_PAUSE_S = 15
@@ -73,7 +73,7 @@ def note_failure(connection: Connection, provider: str, error: str, now: int) ->
     columns = ("channel", "failing_since", "failures", "left_alone_until", "last_error")
     bulk_insert(connection, channel_health, columns, [(provider, now, 0, now, None)])
     mine = select(channel_health).where(channel_health.c.channel == provider)
-    health = failed_again(Health(*connection.execute(for_update(connection, mine)).one()[1:]), error, now)
+    health = failed_again(Health(*connection.execute(for_update(mine)).one()[1:]), error, now)
     connection.execute(
         update(channel_health)
         .where(channel_health.c.channel == provider)

@@ -14,8 +14,8 @@ from billing.owners import OwnerUnknown
 from billing.store.tables import mutes, owners
 from billing.store.tables import preferences as preferences_table
 from billing.tariffs import NoFeeHours, hours_spans
-from sessions.database import bulk_insert, for_update
 from sessions.sites import zone_names
+from sessions.statements import bulk_insert, for_update
 
 CHANNELS = (EMAIL, PUSH, WEBHOOK, CHAT)
 """What can be muted, by what an owner knows it as."""
@@ -124,7 +124,7 @@ def save_preferences(connection: Connection, owner_id: str, wanted: Preferences,
     `OwnerUnknown`.
     """
     mine = select(owners.c.id).where(owners.c.id == owner_id)
-    if connection.execute(for_update(connection, mine)).first() is None:
+    if connection.execute(for_update(mine)).first() is None:
         raise OwnerUnknown(owner_id)
     columns = ("owner_id", "quiet_from", "quiet_to", "zone", "changed_at")
     row = (owner_id, wanted.quiet_from, wanted.quiet_to, wanted.zone, now)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, func, select, update
 
 from billing.notices.plan import STANDING, Told
 from billing.store.tables import deliveries, notice_sessions, notices
-from sessions.database import bulk_insert
+from sessions.statements import bulk_insert
 from sessions.store.queries import SessionKey
 
 INBOX = "inbox"

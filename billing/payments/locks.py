@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, bindparam, select
 
 from billing.store.tables import owners
+from sessions.statements import for_update
 
 
 def lock_owner(connection: Connection, owner_id: str) -> None:
@@ -14,4 +15,4 @@ def lock_owner(connection: Connection, owner_id: str) -> None:
     connection.execute(_OWNER, {"id": owner_id})
 
 
-_OWNER = select(owners.c.id).where(owners.c.id == bindparam("id")).with_for_update(key_share=True)
+_OWNER = for_update(select(owners.c.id).where(owners.c.id == bindparam("id")))

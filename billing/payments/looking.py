@@ -23,7 +23,8 @@ from billing.payments.seen import converge_payment, payment_behind
 from billing.payments.setups import look_at_setup, setup_called
 from billing.store.payments import UNSETTLED, payment_methods, payments, processor_events
 from sessions.clock import Clock
-from sessions.database import bulk_insert, kept_json, reading, writing
+from sessions.database import reading, writing
+from sessions.statements import bulk_insert, kept_json
 
 HANDLE = "processor_event"
 POLL_EVERY_S = 300

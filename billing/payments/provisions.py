@@ -8,8 +8,8 @@ from billing.decisions import AmountTooSmall, ReasonMissing
 from billing.ledger import Account, Line, Subject, converge
 from billing.store.arrears import provisions
 from billing.store.payments import credits_given
-from sessions.database import for_update
 from sessions.sites import Unknown
+from sessions.statements import for_update
 from sessions.store.tables import sellers
 
 WRITE_OFF, POSTED = "write_off", "posted"  # as `credits` writes them
@@ -21,7 +21,7 @@ def lock_seller(connection: Connection, seller_id: str) -> None:
     Raises `Unknown`.
     """
     row = select(sellers.c.id).where(sellers.c.id == seller_id)
-    if connection.execute(for_update(connection, row)).first() is None:
+    if connection.execute(for_update(row)).first() is None:
         raise Unknown("seller", seller_id)
 
 

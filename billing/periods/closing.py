@@ -15,7 +15,8 @@ from billing.periods.checks import HOW_MANY, Check, checks
 from billing.periods.months import NotYet, Span, last_closed, next_to_close
 from billing.statements import Month
 from billing.store.periods import periods
-from sessions.database import for_update, is_postgresql, kept_json, reading, writing
+from sessions.database import is_postgresql, reading, writing
+from sessions.statements import for_update, kept_json
 from sessions.store.tables import sellers
 
 SORTING_MEMORY = "48MB"  # for this transaction alone: PostgreSQL would sort a large month on disk
@@ -97,7 +98,7 @@ def close(
         raise ReasonMissing("a close states its reason")
     total = HOW_MANY + len(_STEPS) + 1
     with writing(engine) as connection:
-        connection.execute(for_update(connection, select(sellers.c.id).where(sellers.c.id == seller_id)))
+        connection.execute(for_update(select(sellers.c.id).where(sellers.c.id == seller_id)))
         of = due(connection, seller_id, now, month)
         done: list[Check] = []
         for check in checks(connection, of):

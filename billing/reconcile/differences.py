@@ -14,8 +14,8 @@ from billing.periods import trail
 from billing.reconcile.cases import CASES, Case, Code
 from billing.reconcile.words import Finding
 from billing.store.reconciliation import differences, reconciliations
-from sessions.database import one_of
 from sessions.sites import Unknown
+from sessions.statements import one_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

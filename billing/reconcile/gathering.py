@@ -29,7 +29,7 @@ from billing.reconcile.words import (
 from billing.store.invoices import invoices
 from billing.store.payments import TO_DECIDE, UNSETTLED, disputes, payments, refunds
 from billing.store.reconciliation import bank_lines, differences, payouts
-from sessions.database import keys_of
+from sessions.statements import keys_of
 
 OwnerPayment = tuple[str, str]  # (owner, payment)
 REFUND = ("owner_id", "id", "payment_id", "processor_ref", "currency", "amount_minor", "state", "changed_at")

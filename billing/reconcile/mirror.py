@@ -15,7 +15,7 @@ from billing.payments.provisions import lock_seller
 from billing.reconcile.comparing import CAME_BACK, FEES, PAYOUTS
 from billing.store.payments import payments
 from billing.store.reconciliation import payouts, processor_lines
-from sessions.database import bulk_insert, keys_of, one_of
+from sessions.statements import bulk_insert, keys_of, one_of
 
 _LINE = (
     *("seller_id", "id", "kind", "source_ref", "payment_ref", "payout_ref", "currency"),

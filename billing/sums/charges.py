@@ -26,7 +26,7 @@ from billing.sums.days import (
     stretch_of,
 )
 from billing.sums.filters import ALL_SITES, STATE, Place, State, Wanted
-from sessions.database import one_of
+from sessions.statements import one_of
 
 WHAT = "charges"
 EVERYTHING = Wanted()

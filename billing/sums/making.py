@@ -29,7 +29,7 @@ from billing.sums import charges as of_charges
 from billing.sums import entries as of_entries
 from billing.sums.days import Calendars, Cell, calendars, cells_of, day_of
 from billing.sums.filters import ALL_SITES, STATE
-from sessions.database import for_update, one_of
+from sessions.statements import for_update, one_of
 
 STEP = "sum_days"
 EVERY_S = 30
@@ -67,7 +67,7 @@ def sum_more(connection: Connection, now: int) -> bool:
 def _locked(connection: Connection, what: str) -> int:
     """Until when it is summed; the row is the lock."""
     statement = select(summed.c.until).where(summed.c.what == what)
-    found = connection.execute(for_update(connection, statement)).scalar()
+    found = connection.execute(for_update(statement)).scalar()
     if found is None:
         connection.execute(insert(summed).values(what=what, until=0))
     return found or 0

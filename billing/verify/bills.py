@@ -11,9 +11,9 @@ from billing.assignments import assignments_of
 from billing.ledger import Balances
 from billing.settle import Charge, assess, books_of, charge_for, charges_of
 from billing.verify.differences import Code, Difference, amount, each
-from sessions.database import keys_of
 from sessions.folding import Folded, fold_sessions, snapshot_of
 from sessions.sites import sites_by_id
+from sessions.statements import keys_of
 from sessions.store.queries import SESSION_COLUMNS, SessionKey
 from sessions.store.tables import sessions
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, Text, and_, exists, literal, or_, select
 
-from sessions.database import Given, UtcSeconds, is_postgresql
+from sessions.database import UtcSeconds, is_postgresql
 from sessions.events import EventType
+from sessions.statements import Given
 from sessions.store.queries import SessionKey
 from sessions.store.tables import conflicts, events, facts
 

@@ -20,16 +20,9 @@ from sqlalchemy import (
     union_all,
 )
 
-from sessions.database import (
-    Among,
-    Given,
-    UtcSeconds,
-    bulk_insert,
-    bulk_overwrite,
-    is_postgresql,
-    keys_of,
-)
+from sessions.database import UtcSeconds, is_postgresql
 from sessions.events import Event, EventType
+from sessions.statements import Among, Given, bulk_insert, bulk_overwrite, for_update, keys_of
 from sessions.store.tables import conflicts, events, facts, sessions, sites, stations
 
 FAULT_TYPES = (EventType.STATION_FAULT.value, EventType.STATION_RESTORED.value)
@@ -117,8 +110,7 @@ def _stations(postgresql: bool) -> Select[Any]:
 @cache
 def _in_order(postgresql: bool, table: Table) -> Select[Any]:
     """Locks their rows where the engine has such locks."""
-    rows = select(table.c.id).where(_IDS.clause(postgresql, table.c.id)).order_by(table.c.id)
-    return rows.with_for_update(key_share=True)
+    return for_update(select(table.c.id).where(_IDS.clause(postgresql, table.c.id)).order_by(table.c.id))
 
 
 _EVENTS = Given("wanted", ("site_id", Text()), ("station_id", Text()), ("id", Text()))

@@ -33,6 +33,7 @@ IMPURE = (
     "psycopg",
     "sqlite3",
     "sessions.database",
+    "sessions.statements",
     "sessions.store",
     "sessions.clock",
     "structlog",

@@ -22,9 +22,10 @@ from billing.assignments import assign, install_presets
 from billing.rating import Context, rate, report_to_json
 from billing.rerate import Comparison, Question, compare
 from billing.tariffs import preset
-from sessions.database import connect, kept_json, migrate, writing
+from sessions.database import connect, migrate, writing
 from sessions.machine import Car, Span, Timeline
 from sessions.sites import add_seller, add_site
+from sessions.statements import kept_json
 from tests.databases import postgres_server, sqlite_url
 
 SESSIONS = 10_000_000

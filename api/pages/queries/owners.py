@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, and_, func, select, union
 
 from billing.store.tables import notices, token_holders
-from sessions.database import one_of
 from sessions.facts import Kind
+from sessions.statements import one_of
 from sessions.store.queries import SessionKey
 from sessions.store.tables import facts, sellers, sessions, sites
 

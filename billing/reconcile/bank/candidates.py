@@ -14,7 +14,7 @@ from billing.reconcile.bank.reading import BankLine
 from billing.store.invoices import invoices
 from billing.store.payments import payments
 from billing.store.reconciliation import bank_lines, payouts
-from sessions.database import one_of
+from sessions.statements import one_of
 
 MOST_OF_AN_AMOUNT = 2_000  # the latest; more of one amount explain nothing
 

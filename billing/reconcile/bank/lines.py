@@ -26,8 +26,9 @@ from billing.reconcile.bank.reading import BankLine
 from billing.store.payments import payments
 from billing.store.reconciliation import bank_lines, payouts
 from sessions.clock import Clock
-from sessions.database import bulk_insert, one_of, reading, writing
+from sessions.database import reading, writing
 from sessions.sites import Unknown
+from sessions.statements import bulk_insert, one_of
 
 RECORD = "record_bank_payment"  # the step that records what a line stands for
 OPEN, MATCHED, NOT_OURS = "open", "matched", "not_ours"
