@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypedDict
 
-from sqlalchemy import Connection, Select, Text, and_, select
+from sqlalchemy import Connection, Select, and_, select
 
 from billing import ledger
 from billing.assignments import Prices, VersionRef, tariff_version
@@ -24,8 +24,8 @@ from sessions.facts import FOREVER, Fact, Kind, facts_of, site_facts
 from sessions.folding import Folded
 from sessions.machine import Span
 from sessions.sites import Site, occupancy, sites_by_id
-from sessions.statements import Given, bulk_overwrite, kept_json
-from sessions.store.queries import SessionKey
+from sessions.statements import bulk_overwrite, kept_json
+from sessions.store.queries import SESSIONS, SessionKey
 from sessions.store.tables import sessions
 
 ALL = -1  # `waived_minor`: the whole fee, whatever it comes to
@@ -337,17 +337,14 @@ def charges_of(connection: Connection, keys: Sequence[SessionKey]) -> dict[Sessi
     if not keys:
         return {}
     postgresql = is_postgresql(connection)
-    rows = connection.execute(_charges_of(postgresql), _WANTED.bind(postgresql, keys)).mappings()
+    rows = connection.execute(_charges_of(postgresql), SESSIONS.bind(postgresql, keys)).mappings()
     return {charge.key: charge for charge in map(charge_from_row, rows)}
-
-
-_WANTED = Given("wanted", ("site_id", Text()), ("session_id", Text()))
 
 
 @cache
 def _charges_of(postgresql: bool) -> Select[Any]:
-    wanted = _WANTED.clause(postgresql)
-    theirs = and_(charges.c.site_id == wanted.c.site_id, charges.c.session_id == wanted.c.session_id)
+    wanted = SESSIONS.clause(postgresql)
+    theirs = and_(charges.c.site_id == wanted.c.site_id, charges.c.session_id == wanted.c.id)
     return select(charges).join(wanted, theirs)
 
 

@@ -11,11 +11,11 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, Text, and_, func, or_, select
+from sqlalchemy import Connection, Select, and_, func, or_, select
 
 from sessions.database import is_postgresql
-from sessions.statements import Among, Given, bulk_insert, for_update
-from sessions.store.queries import SessionKey
+from sessions.statements import Among, bulk_insert, for_update
+from sessions.store.queries import SESSIONS, SessionKey
 from sessions.store.tables import facts, sessions, sites
 
 FOREVER = 253_402_300_799  # 9999-12-31T23:59:59Z
@@ -176,19 +176,16 @@ def facts_of(connection: Connection, keys: Collection[SessionKey]) -> dict[Sessi
     """The facts that name each session, in their order."""
     postgresql = is_postgresql(connection)
     found: dict[SessionKey, list[Fact]] = defaultdict(list)
-    for row in connection.execute(_facts_of(postgresql), _SESSIONS.bind(postgresql, keys)).mappings():
+    for row in connection.execute(_facts_of(postgresql), SESSIONS.bind(postgresql, keys)).mappings():
         fact = _fact(row)
         found[SessionKey(fact.site_id, fact.session_id or "")].append(fact)
     return found
 
 
-_SESSIONS = Given("wanted", ("site_id", Text()), ("session_id", Text()))
-
-
 @cache
 def _facts_of(postgresql: bool) -> Select[Any]:
-    wanted = _SESSIONS.clause(postgresql)
-    named = and_(facts.c.site_id == wanted.c.site_id, facts.c.session_id == wanted.c.session_id)
+    wanted = SESSIONS.clause(postgresql)
+    named = and_(facts.c.site_id == wanted.c.site_id, facts.c.session_id == wanted.c.id)
     return select(facts).join(wanted, named).order_by(facts.c.site_id, facts.c.n)
 
 

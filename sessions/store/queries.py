@@ -114,7 +114,7 @@ def _in_order(postgresql: bool, table: Table) -> Select[Any]:
 
 
 _EVENTS = Given("wanted", ("site_id", Text()), ("station_id", Text()), ("id", Text()))
-_SESSIONS = Given("wanted", ("site_id", Text()), ("id", Text()))
+SESSIONS = Given("wanted", ("site_id", Text()), ("id", Text()))
 _STATIONS = Given("wanted", ("site_id", Text()), ("station_id", Text()))
 
 
@@ -167,13 +167,13 @@ UNHEARD_OF = Before()
 def snapshots_before(connection: Connection, keys: Collection[SessionKey]) -> dict[SessionKey, Before]:
     """The snapshots of those sessions that have one."""
     postgresql = is_postgresql(connection)
-    rows = connection.execute(_snapshots_before(postgresql), _SESSIONS.bind(postgresql, keys))
+    rows = connection.execute(_snapshots_before(postgresql), SESSIONS.bind(postgresql, keys))
     return {SessionKey(row[0], row[1]): Before(*tuple(row)[2:]) for row in rows}
 
 
 @cache
 def _snapshots_before(postgresql: bool) -> Select[Any]:
-    wanted = _SESSIONS.clause(postgresql)
+    wanted = SESSIONS.clause(postgresql)
     told = (sessions.c[name] for name in Before._fields)
     return select(sessions.c.site_id, sessions.c.id, *told).join(
         wanted, and_(sessions.c.site_id == wanted.c.site_id, sessions.c.id == wanted.c.id)
@@ -248,14 +248,14 @@ def events_of(connection: Connection, keys: Collection[SessionKey]) -> dict[Sess
     """Each session's own events."""
     postgresql = is_postgresql(connection)
     found: dict[SessionKey, list[Event]] = defaultdict(list)
-    for row in connection.execute(_events_of(postgresql), _SESSIONS.bind(postgresql, keys)):
+    for row in connection.execute(_events_of(postgresql), SESSIONS.bind(postgresql, keys)):
         found[SessionKey(row[10], row[5])].append(_event(tuple(row)))
     return found
 
 
 @cache
 def _events_of(postgresql: bool) -> Select[Any]:
-    wanted = _SESSIONS.clause(postgresql)
+    wanted = SESSIONS.clause(postgresql)
     return select(*_FOLD_COLUMNS, events.c.site_id).join(
         wanted, and_(events.c.site_id == wanted.c.site_id, events.c.session_id == wanted.c.id)
     )
