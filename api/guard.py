@@ -15,7 +15,7 @@ from api.problems import Problem, forbidden, too_many, unauthorised
 from api.wiring import Idlefee
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="bearer")
-Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+_Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
 def engine_of(request: Request) -> Idlefee:
@@ -64,11 +64,11 @@ def limited(limit: Limit) -> Callable[[Idlefee, str], None]:
     return check
 
 
-PUBLIC = Depends(limited(PUBLIC_PAGES))
-"""What every page has that is there for everybody."""
+PUBLIC_LIMIT = Depends(limited(PUBLIC_PAGES))
+"""How often one client may ask for the pages that are there for everybody."""
 
 
-def _principal(request: Request, credentials: Bearer) -> Principal:
+def _principal(request: Request, credentials: _Bearer) -> Principal:
     if credentials is None:
         raise unauthorised()
     idlefee = engine_of(request)
@@ -79,10 +79,10 @@ def _principal(request: Request, credentials: Bearer) -> Principal:
     return principal
 
 
-def _one_of(*roles: Role) -> Callable[..., Principal]:
+def _one_of(*roles: Role) -> Callable[[Request, HTTPAuthorizationCredentials | None], Principal]:
     names = " or ".join(role.value for role in roles)
 
-    def check(request: Request, credentials: Bearer) -> Principal:
+    def check(request: Request, credentials: _Bearer) -> Principal:
         principal = _principal(request, credentials)
         if principal.role not in roles:
             raise forbidden(f"It takes a key of the role {names}; this one is of the role {principal.role.value}.")

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.sse import EventSourceResponse
 from sqlalchemy import Connection
 
-from api.guard import PUBLIC, Engine
+from api.guard import PUBLIC_LIMIT, Engine
 from api.pages import words
 from api.pages.errors import PageRoute
 from api.pages.live import Shown, Stamp, Stream, Subject, Watching
@@ -33,7 +33,7 @@ SITES_A_PAGE = 8
 STALLS_A_PAGE = 36
 QUICK_S = 0.02
 
-router = APIRouter(include_in_schema=False, route_class=PageRoute, dependencies=[PUBLIC])
+router = APIRouter(include_in_schema=False, route_class=PageRoute, dependencies=[PUBLIC_LIMIT])
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.guard import PUBLIC, Engine
+from api.guard import PUBLIC_LIMIT, Engine
 from api.pages import words
 from api.pages.errors import PageRoute
 from api.pages.public.caching import public_page
@@ -17,7 +17,7 @@ DAY_S = 86_400
 INCIDENTS_A_PAGE = 25
 LEAST_TOLD = 5  # who stood at the stall that day should not read off what a neighbour was charged
 
-router = APIRouter(include_in_schema=False, route_class=PageRoute, dependencies=[PUBLIC, Depends(recognise)])
+router = APIRouter(include_in_schema=False, route_class=PageRoute, dependencies=[PUBLIC_LIMIT, Depends(recognise)])
 
 
 @router.get("/incidents")

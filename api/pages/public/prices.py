@@ -6,7 +6,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.guard import PUBLIC, Engine
+from api.guard import PUBLIC_LIMIT, Engine
 from api.inputs import PathId, PathTariff
 from api.pages import words
 from api.pages.errors import PageRoute, nothing_here
@@ -22,7 +22,7 @@ from sessions.registry import sites_after
 
 SITES_A_PAGE = 25
 
-router = APIRouter(include_in_schema=False, route_class=PageRoute, dependencies=[PUBLIC, Depends(recognise)])
+router = APIRouter(include_in_schema=False, route_class=PageRoute, dependencies=[PUBLIC_LIMIT, Depends(recognise)])
 
 
 @router.get("/prices")
