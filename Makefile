@@ -62,7 +62,7 @@ venv:
 
 # Long, exhaustive or browser-driven tests carry a mark and run in `make check`.
 EVERYDAY := not browser and not fuzz and not crash
-# They have rooms of their own, whose libraries each test process would load for nothing.
+# Tests in a browser and of generated requests have rooms of their own: each process would load their libraries for nothing.
 ELSEWHERE := --ignore=tests/browser --ignore=tests/fuzz
 # One test process more than there are cores: each waits for servers and disks now and then.
 PROCESSES := $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 4) + 1)')

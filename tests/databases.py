@@ -260,26 +260,27 @@ class PostgresDatabases:
     def migrated(self) -> Iterator[str]:
         if self._template is None:
             self._template = self._migrate_template()
-        name, broom = self._emptied.pop() if self._emptied else self._copy_with_broom(self._template)
+        name, cleaner = self._emptied.pop() if self._emptied else self._copy_and_cleaner(self._template)
         try:
             yield self._url(name)
         finally:
-            if self._empty(broom):
-                self._emptied.append((name, broom))
+            if self._empty(cleaner):
+                self._emptied.append((name, cleaner))
             else:
-                broom.close()
+                cleaner.close()
                 self._drop(name)
 
     def close(self) -> None:
-        for _, broom in self._emptied:
-            broom.close()
+        """Let go of the connections that are kept; the databases end with their server."""
+        for _, cleaner in self._emptied:
+            cleaner.close()
 
     def _copy(self, template: str) -> str:
         name = f"test_{secrets.token_hex(6)}"
         self._execute(f"CREATE DATABASE {{}} TEMPLATE {{}} {self._strategy}", name, template)
         return name
 
-    def _copy_with_broom(self, template: str) -> tuple[str, psycopg.Connection]:
+    def _copy_and_cleaner(self, template: str) -> tuple[str, psycopg.Connection]:
         """A copy, and a connection that empties it after each test: one that knows the tables does so ten times as
         fast as a new one.
         """
@@ -289,16 +290,16 @@ class PostgresDatabases:
     def _drop(self, name: str) -> None:
         self._execute("DROP DATABASE {} WITH (FORCE)", name)
 
-    def _empty(self, broom: psycopg.Connection) -> bool:
+    def _empty(self, cleaner: psycopg.Connection) -> bool:
         """Forget every row that was written; False where more than rows was changed, or every connection cut."""
         try:
-            broom.execute(OTHERS_GO)
+            cleaner.execute(OTHERS_GO)
         except psycopg.OperationalError:
             return False
-        if broom.execute(SHAPE).fetchone() != self._shape:
+        if cleaner.execute(SHAPE).fetchone() != self._shape:
             return False
-        broom.execute("SET session_replication_role = replica")  # the guards are for the product
-        broom.execute(sql.SQL(";").join(map(sql.SQL("DELETE FROM {}").format, self._tables)))
+        cleaner.execute("SET session_replication_role = replica")  # the guards are for the product
+        cleaner.execute(sql.SQL(";").join(map(sql.SQL("DELETE FROM {}").format, self._tables)))
         return True
 
     def _migrate_template(self) -> str:
