@@ -48,7 +48,7 @@ Send the events late, twice or shuffled: the bill is the same. Times are RFC 333
 minor units. Errors are RFC 9457 problem documents with a stable `code`."""
 
 
-ROUTERS = (
+DOORS = (
     health,
     stations,
     support,
@@ -107,9 +107,9 @@ def behind_the_gate(largest_bytes: int) -> FastAPI:
         max_body_size=largest_bytes,
     )
     problems.install(app)
-    for room in ROUTERS:
+    assembly.errors_as_pages(app)
+    for room in (*DOORS, *assembly.ROOMS):
         app.router.routes.extend(room.router.routes)  # as they are: a router that is included is built a second time
-    assembly.install(app)
     _describe(app)
     return app
 

@@ -37,7 +37,9 @@ from api.pages.loading import Sight
 from api.pages.visitors import recognise
 from api.wiring import Idlefee
 
+EVERYBODYS = (front, *public.ROOMS, rendering, installed, sign_in, address, reports, receipts, invoices, history)
 STAFFS = (books, operations, support, decide, *finance.ROOMS)
+ROOMS = (*EVERYBODYS, *me.ROOMS, *STAFFS)
 _LIVE = {"front": front, "me": me.now, "session": reports}
 
 
@@ -72,14 +74,6 @@ def pages_of(idlefee: Idlefee) -> Pages:
     return Pages(Ticker(compute, idlefee.clock, still_open))
 
 
-def install(app: FastAPI) -> None:
-    """Serve the pages from `app`. Call it after `problems.install`, which goes on answering programs."""
-    everybodys = (front, *public.ROOMS, rendering, installed, sign_in, address, reports, receipts, invoices, history)
-    for room in (*everybodys, *me.ROOMS, *STAFFS):
-        app.router.routes.extend(room.router.routes)
-    _errors_as_pages(app)
-
-
 def _at_an_unknown_address(request: Request, error: Exception) -> Response:
     """No route was found that would have asked who looks: their navigation is theirs here, too."""
     with contextlib.suppress(SQLAlchemyError):  # without its database it is a page for anybody
@@ -87,8 +81,10 @@ def _at_an_unknown_address(request: Request, error: Exception) -> Response:
     return answer_with(request, error_page(request, error))
 
 
-def _errors_as_pages(app: FastAPI) -> None:
-    """Addresses that do not exist: a page for whoever asks for pages."""
+def errors_as_pages(app: FastAPI) -> None:
+    """Addresses that do not exist: a page for whoever asks for pages. Call it after `problems.install`, which goes on
+    answering programs.
+    """
     as_problem = cast(Callable[[Request, Exception], Awaitable[Response]], app.exception_handlers[HTTPException])
 
     async def answer(request: Request, error: Exception) -> Response:
