@@ -100,6 +100,23 @@ def _free(now: int | BindParameter[int]) -> Any:
     )
 
 
+# Asked several times a second, and built once: building one takes longer than its answer.
+_DUE = (
+    select(jobs)
+    .where(jobs.c.kind == bindparam("kind"), _free(bindparam("now")))
+    .order_by(jobs.c.due_at, jobs.c.key)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_THOSE = jobs.c.key.in_(bindparam("those", expanding=True))
+_CHANGE = update(jobs).where(_THOSE)
+_TAKE = _CHANGE.values(attempts=jobs.c.attempts + 1)
+_END = delete(jobs).where(_THOSE)
+_HELD = for_update(select(jobs.c.key).where(_THOSE).order_by(jobs.c.key))
+_STILL_HELD = _HELD.where(jobs.c.leased_by == bindparam("worker"))
+_OVERDUE = select(jobs.c.key).where(_THOSE, jobs.c.due_at <= bindparam("now"))
+
+
 def ready(connection: Connection, kinds: Sequence[str], now: int) -> list[str]:
     """Those of `kinds` of which something can be leased now. A read: an idle worker takes no lock."""
     found = connection.execute(_is_there(tuple(kinds)), {"now": now}).one()
@@ -129,18 +146,6 @@ def lease(connection: Connection, worker: str, now: int, most: int, kind: str) -
         keys = [job.key for job in taken]
         connection.execute(_TAKE, {"those": keys, "leased_by": worker, "leased_until": now + LEASE_S})
     return taken
-
-
-_DUE = (
-    select(jobs)
-    .where(jobs.c.kind == bindparam("kind"), _free(bindparam("now")))
-    .order_by(jobs.c.due_at, jobs.c.key)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
-)
-_THOSE = jobs.c.key.in_(bindparam("those", expanding=True))
-_CHANGE = update(jobs).where(_THOSE)
-_TAKE = _CHANGE.values(attempts=jobs.c.attempts + 1)
 
 
 @dataclass(slots=True)
@@ -215,16 +220,9 @@ class Lease:
             connection.execute(_END, {"those": turn.ended()})
 
 
-_END = delete(jobs).where(_THOSE)
-
-
 def hold(connection: Connection, those: Iterable[Job]) -> None:
     """Lock the steps in one order, whoever leased them: a lease's `lock` where others are taken along."""
     connection.execute(_HELD, {"those": [job.key for job in those]})
-
-
-_HELD = for_update(select(jobs.c.key).where(_THOSE).order_by(jobs.c.key))
-_STILL_HELD = _HELD.where(jobs.c.leased_by == bindparam("worker"))
 
 
 def _still_held(connection: Connection, worker: str, held: Sequence[Job]) -> list[Job]:
@@ -276,9 +274,6 @@ def retry_after_s(key: str, attempts: int) -> int:
 def overdue(connection: Connection, keys: Collection[str], now: int) -> set[str]:
     """Those of the named steps whose time has come and that are not done, whatever kept them."""
     return set(connection.execute(_OVERDUE, {"those": sorted(keys), "now": now}).scalars()) if keys else set()
-
-
-_OVERDUE = select(jobs.c.key).where(_THOSE, jobs.c.due_at <= bindparam("now"))
 
 
 def waiting_together(connection: Connection, name: str) -> list[Job]:
