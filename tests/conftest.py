@@ -38,6 +38,7 @@ os.environ["SSL_CERT_DIR"] = os.devnull
 
 # Programs that tests start compile the product once, not each time anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.pop("PYTHONUNBUFFERED", None)  # …and print as they do for everybody
 sys.dont_write_bytecode = False
 
 

@@ -10,7 +10,8 @@ NO_TERMINAL_WIDTH = 240  # a table that is piped to another program is not folde
 
 
 def say(text: str = "") -> None:
-    print(text)  # noqa: T201 - this is where commands print
+    """At once: whoever reads a server's words from a pipe or a log waits for its address while it runs."""
+    print(text, flush=True)  # noqa: T201 - this is where commands print
 
 
 def note(text: str) -> None:
