@@ -1,7 +1,6 @@
 """The command that stands for the card processor: `sandbox`."""
 
 import signal
-import sys
 import threading
 from typing import Annotated
 
@@ -55,7 +54,6 @@ def sandbox(
                 for name, value in settings.items():
                     say(f"  export {name}={value}")
                 say("No money moves. Everything is forgotten at Ctrl-C.")
-            sys.stdout.flush()
             ended.wait()
     except PortBusy as busy:
         raise Refused(str(busy), Exit.USAGE) from None

@@ -112,7 +112,6 @@ def _live(
         sandbox.orders.listen(f"{address}/v1/webhooks/stripe")
         fleet.start()
         say("\n".join(_words(settings, address, story, keys, your_car, kept=kept)))
-        sys.stdout.flush()
 
     try:
         serve(settings, clock=clock, on_ready=opened, bound=bound)
